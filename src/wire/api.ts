@@ -1,0 +1,97 @@
+import * as z from "zod";
+import type { Priority } from "./message.ts";
+
+/** What a provider says and is told: the guide's API reference, as two AI Maestros really answer it. */
+
+/** Paths below the API's base, which is `<url>/api/v1` at AI Maestro and whatever discovery names elsewhere. */
+export const API_BASE = "/api/v1";
+export const WELL_KNOWN = "/.well-known/agent-messaging.json";
+export const PATHS = {
+  info: "/info",
+  health: "/health",
+  register: "/register",
+  route: "/route",
+  pending: "/messages/pending",
+} as const;
+
+const line = z.string().optional().catch(undefined);
+
+/** `/.well-known/agent-messaging.json`, and `/info`, which says the same in other words. */
+export const discoverySchema = z.looseObject({
+  endpoint: line,
+  provider: line,
+  version: line,
+  capabilities: z.array(z.string()).catch([]),
+});
+export type Discovery = z.infer<typeof discoverySchema>;
+
+export interface RegisterRequest {
+  tenant: string;
+  /** Lower case. */
+  name: string;
+  /** SPKI PEM. */
+  public_key: string;
+  key_algorithm: "Ed25519";
+  alias?: string;
+  /** UUID. The current AI Maestro takes it, the first one ignores it. */
+  agent_id?: string;
+}
+
+export const registeredSchema = z.looseObject({
+  address: z.string().min(3),
+  short_address: line,
+  agent_id: line,
+  tenant_id: line,
+  tenant: line,
+  api_key: z.string().min(8),
+  provider: z.looseObject({ name: line, endpoint: line, route_url: line }).catch({}),
+  fingerprint: line,
+  registered_at: line,
+});
+export type Registered = z.infer<typeof registeredSchema>;
+
+export interface RouteRequest {
+  to: string;
+  subject: string;
+  priority: Priority;
+  in_reply_to?: string;
+  /** Keys already in canonical order: these very bytes are what was signed. */
+  payload: Record<string, unknown>;
+  /** Base64. */
+  signature?: string;
+}
+
+export const routedSchema = z.looseObject({
+  id: line,
+  status: z.string(),
+  method: line,
+  delivered_at: line,
+  queued_at: line,
+  note: line,
+  error: line,
+});
+export type Routed = z.infer<typeof routedSchema>;
+
+/** Items are read one by one, so that a broken one does not hide the others. */
+export const pendingSchema = z.looseObject({
+  messages: z.array(z.unknown()),
+  remaining: z.number().int().nonnegative().optional().catch(undefined),
+});
+
+export const acknowledgedSchema = z.looseObject({ acknowledged: z.union([z.boolean(), z.number()]).catch(false) });
+
+/** An error body of either AI Maestro. `suggestions` stand at the top in one, under `details` in the other. */
+export const errorBodySchema = z.looseObject({
+  error: line,
+  message: line,
+  field: line,
+  suggestions: z.array(z.string()).optional().catch(undefined),
+  details: z
+    .looseObject({
+      expected_tenant: line,
+      suggestions: z.array(z.string()).optional().catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
+});
+export type ErrorBody = z.infer<typeof errorBodySchema>;

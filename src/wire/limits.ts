@@ -1,0 +1,63 @@
+/**
+ * Every limit and every timeout, each with its reason. Times are milliseconds, sizes bytes unless the name says
+ * characters. One deadline covers one operation, however many requests or attempts it takes.
+ */
+
+// ---- What a message may hold (protocol, section 04: the sizes every provider must take) ----
+
+/** Characters in a subject. */
+export const SUBJECT_MAX_CHARS = 256;
+/** Bytes of UTF-8 in a message text. */
+export const MESSAGE_MAX_BYTES = 64 * 1024;
+/** Bytes of JSON in a context. */
+export const CONTEXT_MAX_BYTES = 256 * 1024;
+/** Levels of nesting in a payload. Deeper ones exist only to exhaust a reader's stack. */
+export const PAYLOAD_MAX_DEPTH = 64;
+/** A whole address: the protocol's cap. */
+export const ADDRESS_MAX_CHARS = 254;
+/** Signature checks spent on one message that its path re-shaped; the known paths need 1 to 130. */
+export const RECOVERY_MAX_CHECKS = 512;
+
+// ---- Talking to a provider ----
+
+/** One request, from the first connection attempt to the last byte. Hosts give a tool call 30 s or more. */
+export const REQUEST_DEADLINE = 15_000;
+/** Is anybody there? Short, because a person or a host is waiting for the status. */
+export const PROBE_DEADLINE = 2_000;
+/** Pauses before a refused connection is tried again: a provider that restarts is back within about a second. */
+export const REFUSED_PAUSES = [100, 300, 900] as const;
+/** One answer of a provider. A page of 100 messages may be larger; then a smaller page is asked for. */
+export const RESPONSE_MAX_BYTES = 8 * 1024 * 1024;
+/** Messages a provider hands out at once: AI Maestro's own maximum. */
+export const PENDING_PAGE = 100;
+/** Characters of a provider's own words that are passed on. */
+export const PROVIDER_TEXT_MAX_CHARS = 300;
+/** How long an idle connection is kept; AI Maestro allows 900 s, others close sooner and say so. */
+export const KEEP_ALIVE = 60_000;
+
+// ---- Files ----
+
+/** A configuration, registration or index file. The largest seen has 1 kB. */
+export const CONFIG_FILE_MAX_BYTES = 256 * 1024;
+/** A message file: AI Maestro takes a body of 1 MiB, which JSON may escape to more. */
+export const MESSAGE_FILE_MAX_BYTES = 8 * 1024 * 1024;
+/** A lock is held for some file writes, at most for one registration with its retries; older ones are left-overs. */
+export const LOCK_STALE = 90_000;
+/** How long to wait for another process's lock before giving up. */
+export const LOCK_WAIT = 20_000;
+/** Pause between two looks at a lock. */
+export const LOCK_PAUSE = 15;
+
+// ---- What a model reads ----
+
+/** Characters of message text in one `amp_read` result: hosts cut results from about 10,000 characters on. */
+export const READ_MAX_CHARS = 8_000;
+/** Messages in one `amp_read`. */
+export const READ_MAX_MESSAGES = 10;
+/** Messages in one `amp_inbox` page. */
+export const INBOX_DEFAULT = 20;
+export const INBOX_MAX = 50;
+/** Characters of a subject in the index: what tells two messages apart, at a fair price. */
+export const INDEX_SUBJECT_CHARS = 80;
+/** Ids in one `amp_ack`: the providers' own batch maximum. */
+export const ACK_MAX = 100;

@@ -1,0 +1,103 @@
+import * as z from "zod";
+import { isObject } from "./json.ts";
+
+export const PRIORITIES = ["low", "normal", "high", "urgent"] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+/** The protocol's ten message types. Other words are taken on receipt and never sent. */
+export const MESSAGE_TYPES = [
+  "request",
+  "response",
+  "notification",
+  "update",
+  "alert",
+  "task",
+  "status",
+  "handoff",
+  "ack",
+  "system",
+] as const;
+export type MessageType = (typeof MESSAGE_TYPES)[number];
+
+const optionalText = z.string().nullish().catch(undefined);
+
+/**
+ * An envelope as providers and scripts write it. Only `id` and `from` are asked for: the first AI Maestro sends no
+ * version and no thread, the scripts leave out what is empty. Unknown members are kept.
+ */
+const envelopeSchema = z.looseObject({
+  id: z.string().min(1).max(512),
+  from: z.string().max(512),
+  to: z.string().max(512).catch(""),
+  subject: z.string().catch(""),
+  priority: z.string().catch("normal"),
+  timestamp: optionalText,
+  signature: optionalText,
+  in_reply_to: optionalText,
+  thread_id: optionalText,
+  reply_to: optionalText,
+  expires_at: optionalText,
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+/** One message as it was received. `raw` is what arrived, byte order of keys included: it is what was signed. */
+export interface Message {
+  envelope: Envelope;
+  raw: { envelope: Record<string, unknown>; payload: Record<string, unknown> };
+  /** As the provider attached it: 64 hex digits, sometimes a PEM, sometimes a word. Not a proof of anything. */
+  senderPublicKey: string | undefined;
+  /** ISO 8601, when the provider queued it. */
+  queuedAt: string | undefined;
+  /** ISO 8601, when the provider's queue lets go of it. */
+  expiresAt: string | undefined;
+}
+
+const optionalLine = z.string().optional().catch(undefined);
+const itemSchema = z.looseObject({
+  envelope: z.record(z.string(), z.unknown()),
+  payload: z.record(z.string(), z.unknown()).catch({}),
+  sender_public_key: optionalLine,
+  queued_at: optionalLine,
+  expires_at: optionalLine,
+});
+
+/** A message from a pending queue's item, or from a message file, which has the same shape. */
+export function readMessage(item: unknown): Message | undefined {
+  const outer = itemSchema.safeParse(item);
+  if (!outer.success) return undefined;
+  const envelope = envelopeSchema.safeParse(withId(outer.data.envelope, item));
+  if (!envelope.success) return undefined;
+  return {
+    envelope: envelope.data,
+    raw: { envelope: outer.data.envelope, payload: outer.data.payload },
+    senderPublicKey: outer.data.sender_public_key,
+    queuedAt: outer.data.queued_at,
+    expiresAt: outer.data.expires_at,
+  };
+}
+
+/** Some providers put the id beside the envelope only. */
+function withId(envelope: Record<string, unknown>, item: unknown): Record<string, unknown> {
+  if (typeof envelope.id === "string" || !isObject(item)) return envelope;
+  return { ...envelope, id: item.id };
+}
+
+/** The text of a payload; anything that is not text is shown as JSON rather than lost. */
+export function payloadText(payload: Record<string, unknown>): string {
+  if (typeof payload.message === "string") return payload.message;
+  return payload.message === undefined ? "" : JSON.stringify(payload.message);
+}
+
+export function payloadType(payload: Record<string, unknown>): string {
+  return typeof payload.type === "string" && payload.type !== "" ? payload.type : "notification";
+}
+
+/** Unknown priorities are shown as normal; they are never verifiable either. */
+export function priorityOf(envelope: Envelope): Priority {
+  return PRIORITIES.find((priority) => priority === envelope.priority) ?? "normal";
+}
+
+/** `Re: ` once, whatever the subject had. */
+export function replySubject(subject: string): string {
+  return /^re:/i.test(subject) ? subject : `Re: ${subject}`;
+}
