@@ -56,7 +56,11 @@ const DEVICE_NAME = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
 
 /** The file name for a message id: the id itself where that is safe, else a hash of it (the id stays inside). */
 export function messageFileName(id: string): string {
-  if (FILE_SAFE_ID.test(id) && !DEVICE_NAME.test(id)) return `${id}.json`;
+  return FILE_SAFE_ID.test(id) && !DEVICE_NAME.test(id) ? `${id}.json` : hashedFileName(id);
+}
+
+/** A file name for any id; also for one whose own name is taken, as on systems where case makes no difference. */
+export function hashedFileName(id: string): string {
   return `x_${createHash("sha256").update(id).digest("hex").slice(0, 32)}.json`;
 }
 

@@ -24,8 +24,8 @@ export const RECOVERY_MAX_CHECKS = 512;
 export const REQUEST_DEADLINE = 15_000;
 /** Is anybody there? Short, because a person or a host is waiting for the status. */
 export const PROBE_DEADLINE = 2_000;
-/** Pauses before a refused connection is tried again: a provider that restarts is back within about a second. */
-export const REFUSED_PAUSES = [100, 300, 900] as const;
+/** Pauses before a refused connection is tried again: enough for a provider that is just starting to listen. */
+export const REFUSED_PAUSES = [100, 400] as const;
 /** One answer of a provider. A page of 100 messages may be larger; then a smaller page is asked for. */
 export const RESPONSE_MAX_BYTES = 8 * 1024 * 1024;
 /** Messages a provider hands out at once: AI Maestro's own maximum. */

@@ -101,3 +101,19 @@ export function priorityOf(envelope: Envelope): Priority {
 export function replySubject(subject: string): string {
   return /^re:/i.test(subject) ? subject : `Re: ${subject}`;
 }
+
+/** The text and, below it, whatever else the sender put into the payload, as JSON. Providers' additions are left out. */
+export function payloadInFull(payload: Record<string, unknown>): string {
+  const { message: _message, type: _type, context, security: _security, ...others } = payload;
+  const extras = { ...(context === undefined || context === null ? {} : { context }), ...others };
+  const text = payloadText(payload);
+  return Object.keys(extras).length === 0 ? text : `${text}\n\n${jsonOrRemark(extras)}`;
+}
+
+function jsonOrRemark(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return "(context is nested too deeply to show)";
+  }
+}

@@ -1,0 +1,363 @@
+import { join } from "node:path";
+import { Http, type HttpOptions } from "../client/http.ts";
+import { checkedUrl } from "../client/origin.ts";
+import { discover, type Found, ProviderClient } from "../client/provider.ts";
+import { AmpError, toAmpError } from "../errors.ts";
+import { Disk } from "../store/disk.ts";
+import { Home } from "../store/home.ts";
+import { KnownKeys } from "../store/known-keys.ts";
+import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
+import { readKeyPair, readPublicKey } from "../store/profile.ts";
+import { sameAddress } from "../wire/address.ts";
+import { fingerprint } from "../wire/keys.ts";
+import { priorityOf, replySubject } from "../wire/message.ts";
+import { oneLine } from "../wire/untrusted.ts";
+import { type Composed, compose, type Draft } from "./compose.ts";
+import {
+  firstRegistered,
+  type Identity,
+  type RegisteredProfile,
+  requireRegistered,
+  resolveIdentity,
+} from "./identity.ts";
+import { Mailbox, type Waiting } from "./mailbox.ts";
+import { type Registration, type RegistrationRequest, register } from "./register.ts";
+import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
+import { type Judgement, Trust } from "./trust.ts";
+
+export interface AgentOptions {
+  settings: Settings;
+  /** Starts a provider where none answers; `true` says that one does now. */
+  revive?: HttpOptions["revive"];
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  disk?: Disk;
+  /** Where details for a person who looks for a fault go, a line each. Default: nowhere. */
+  log?: (line: string) => void;
+  /** Without a configured agent take the one registered first (the command line), or ask (the server). */
+  pickFirst?: boolean;
+}
+
+export interface Sent {
+  id: string | undefined;
+  /** The provider's word. */
+  status: "delivered" | "queued";
+  /** In full where the tenant is known. */
+  recipient: string;
+  /** The provider's remark, one line, untrusted. */
+  note: string | undefined;
+  /** Whether a copy is under `messages/sent`. */
+  isCopied: boolean;
+}
+
+export interface ReadMessage {
+  stored: StoredMessage;
+  judgement: Judgement;
+}
+
+export interface Acknowledged {
+  acknowledged: string[];
+  alreadyGone: string[];
+  unknown: string[];
+  /** Not tried or failed, with the reason. */
+  failed: string[];
+  error: AmpError | undefined;
+}
+
+export interface Status {
+  identity: Identity;
+  provider: Setting;
+  found: Found | undefined;
+  /** Why the provider could not be reached. */
+  offline: AmpError | undefined;
+  waiting: Waiting | undefined;
+  root: string;
+}
+
+/** Everything that is open for one registered agent. */
+interface Session {
+  profile: RegisteredProfile;
+  client: ProviderClient;
+  mailbox: Mailbox;
+  trust: Trust;
+}
+
+/**
+ * One agent, in its own words. The identity is settled once, by configuration; a registration made later, here or by
+ * another program, takes effect at the next call.
+ */
+export class Agent {
+  readonly settings: Settings;
+  readonly home: Home;
+  readonly #http: Http;
+  readonly #store: MessageStore;
+  readonly #now: () => number;
+  readonly #pickFirst: boolean;
+  readonly #log: (line: string) => void;
+  #session: Session | undefined;
+  /** The name registered by this process, which it acts as from then on. */
+  #registered: string | undefined;
+
+  constructor(options: AgentOptions) {
+    this.settings = options.settings;
+    this.home = new Home(options.settings.root.value, options.disk ?? new Disk());
+    this.#now = options.now ?? Date.now;
+    this.#http = new Http({ revive: options.revive, now: this.#now });
+    this.#store = new MessageStore(this.home.disk);
+    this.#pickFirst = options.pickFirst ?? false;
+    this.#log = options.log ?? (() => {});
+  }
+
+  /** The agent's address, for the first line of every answer; `undefined` while there is none. Never throws. */
+  async address(): Promise<string | undefined> {
+    if (this.#session) return this.#session.profile.address;
+    const identity = await this.identity().catch(() => undefined);
+    return identity?.kind === "registered" ? identity.profile.address : undefined;
+  }
+
+  async identity(): Promise<Identity> {
+    if (this.#session) return { kind: "registered", profile: this.#session.profile };
+    if (this.#registered !== undefined) return this.#identityOf(this.#registered, "registered here");
+    const { agent, agentDirectory } = this.settings;
+    if (this.#pickFirst && agent === undefined && agentDirectory === undefined) {
+      const first = await firstRegistered(this.home);
+      if (first) return this.#identityOf(first.name, "first registered");
+    }
+    return resolveIdentity(this.home, this.settings);
+  }
+
+  #identityOf(name: string, from: string): Promise<Identity> {
+    return resolveIdentity(this.home, { ...this.settings, agent: { value: name, from } });
+  }
+
+  /** @throws AmpError only for what a person has to settle (several agents); neither offline nor unregistered is one. */
+  async status(signal?: AbortSignal): Promise<Status> {
+    const identity = await this.identity();
+    const provider = this.#providerSetting(identity);
+    const base = { identity, provider, root: this.home.root };
+    try {
+      const found = await discover(this.#http, checkedUrl(provider.value, this.settings.allowHttp), signal);
+      const waiting = identity.kind === "registered" ? await (await this.#open()).mailbox.waiting(signal) : undefined;
+      return { ...base, found, offline: waiting?.offline, waiting };
+    } catch (thrown) {
+      return {
+        ...base,
+        found: undefined,
+        offline: toAmpError(thrown),
+        waiting: await this.#localOnly(identity, signal),
+      };
+    }
+  }
+
+  async #localOnly(identity: Identity, signal: AbortSignal | undefined): Promise<Waiting | undefined> {
+    if (identity.kind !== "registered") return undefined;
+    return (await this.#open()).mailbox.waiting(signal).catch(() => undefined);
+  }
+
+  /** Registers the agent and takes effect at once. @throws AmpError, see `register`. */
+  async register(request: RegistrationRequest, signal?: AbortSignal): Promise<Registration> {
+    const identity = await this.identity().catch(() => undefined);
+    const url = request.providerUrl ?? this.#providerSetting(identity).value;
+    const registration = await register(
+      { home: this.home, http: this.#http, settings: this.settings, identity },
+      { ...request, providerUrl: url },
+      signal,
+    );
+    this.#session = undefined;
+    this.#registered = registration.profile.name;
+    return registration;
+  }
+
+  /** @throws AmpError `invalid_argument`, or what the provider or the network says; never after it was accepted. */
+  async send(draft: Draft, signal?: AbortSignal): Promise<Sent> {
+    return this.#withSession(async (session) => {
+      const keys = await readKeyPair(this.home.disk, session.profile.directory);
+      if (keys === undefined) throw unreadableKey(session.profile.directory);
+      const composed = await compose(draft, session.profile.address, keys.privateKey);
+      const routed = await session.client.route(composed.body, signal);
+      if (routed.status !== "delivered" && routed.status !== "queued")
+        throw deliveryFailed(routed.status, routed.error ?? routed.note);
+      return {
+        id: routed.id,
+        status: routed.status,
+        recipient: composed.recipient,
+        note: routed.note === undefined ? undefined : oneLine(routed.note, 200),
+        isCopied: await this.#copySent(session, routed.id, composed),
+      };
+    });
+  }
+
+  /** The provider has the message whatever happens to our copy of it. */
+  async #copySent(session: Session, id: string | undefined, composed: Composed): Promise<boolean> {
+    if (id === undefined) return false;
+    const timestamp = new Date(this.#now()).toISOString();
+    return session.mailbox.keepSent(id, { ...composed.envelope, timestamp }, composed.payload).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /**
+   * Answers a message: to its sender (to `reply_to` only if that is the sender), subject `Re:` once, same priority.
+   *
+   * @throws AmpError `unknown_message`, and as `send`.
+   */
+  async reply(
+    messageId: string,
+    answer: Pick<Draft, "message" | "context"> & Partial<Pick<Draft, "subject" | "type" | "priority">>,
+    signal?: AbortSignal,
+  ): Promise<Sent> {
+    const stored = await this.#withSession(({ mailbox }) => mailbox.find(messageId, signal));
+    if (stored === undefined) throw unknownMessage(messageId);
+    const { envelope } = stored.message;
+    const own = (await this.#open()).profile.address;
+    const to = sameAddress(envelope.from, own) && !sameAddress(envelope.to, own) ? envelope.to : envelope.from;
+    return this.send(
+      {
+        to,
+        subject: answer.subject ?? oneLine(replySubject(envelope.subject), 256),
+        message: answer.message,
+        context: answer.context,
+        type: answer.type ?? "response",
+        priority: answer.priority ?? priorityOf(envelope),
+        inReplyTo: envelope.id,
+      },
+      signal,
+    );
+  }
+
+  async waiting(signal?: AbortSignal): Promise<Waiting> {
+    return this.#withSession(({ mailbox }) => mailbox.waiting(signal));
+  }
+
+  async judge(stored: StoredMessage): Promise<Judgement> {
+    return (await this.#open()).trust.judge(stored.message);
+  }
+
+  /** Messages in full, in the order asked for; `undefined` for an id that is nowhere. Consumes nothing. */
+  async read(ids: readonly string[], signal?: AbortSignal): Promise<(ReadMessage | undefined)[]> {
+    return this.#withSession(async ({ mailbox, trust }) => {
+      const found: (ReadMessage | undefined)[] = [];
+      for (const id of ids) {
+        const stored = await mailbox.find(id, signal);
+        const judgement = stored && (await trust.judge(stored.message));
+        if (stored && judgement) await trust.remember(stored.message, judgement);
+        found.push(stored && judgement ? { stored, judgement } : undefined);
+      }
+      return found;
+    });
+  }
+
+  /** Acknowledges messages by id, or all that wait. Stops at the first failure of the provider and says what is left. */
+  async acknowledge(wanted: readonly string[] | "all", signal?: AbortSignal): Promise<Acknowledged> {
+    return this.#withSession(async ({ mailbox }) => {
+      const result: Acknowledged = { acknowledged: [], alreadyGone: [], unknown: [], failed: [], error: undefined };
+      const waiting = wanted === "all" ? await mailbox.waiting(signal) : undefined;
+      if (waiting?.offline) throw waiting.offline;
+      const ids = waiting ? waiting.messages.map(({ message }) => message.envelope.id) : [...new Set(wanted)];
+      for (const id of ids) {
+        if (result.error) {
+          result.failed.push(id);
+          continue;
+        }
+        try {
+          const stored = (waiting && findMessage(waiting.messages, id)) ?? (await mailbox.find(id, signal));
+          if (stored === undefined) result.unknown.push(id);
+          else if ((await mailbox.acknowledge(stored, signal)) === "acknowledged")
+            result.acknowledged.push(stored.message.envelope.id);
+          else result.alreadyGone.push(stored.message.envelope.id);
+        } catch (thrown) {
+          result.error = toAmpError(thrown);
+          result.failed.push(id);
+        }
+      }
+      return result;
+    });
+  }
+
+  /** Fingerprint of the agent's own key, made from the key itself. */
+  async fingerprint(): Promise<string | undefined> {
+    const identity = await this.identity();
+    const key = identity.kind === "none" ? undefined : await readPublicKey(this.home.disk, identity.profile.directory);
+    return key === undefined ? undefined : fingerprint(key);
+  }
+
+  /** Details of a failure, with its causes, for whoever switched the log on. */
+  log(thrown: unknown): void {
+    this.#log(
+      thrown instanceof Error
+        ? `${thrown.stack}${thrown.cause ? `\ncaused by ${String(thrown.cause)}` : ""}`
+        : String(thrown),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#http.close();
+  }
+
+  async #open(): Promise<Session> {
+    if (this.#session) return this.#session;
+    const profile = requireRegistered(await this.identity());
+    const client = new ProviderClient(this.#http, this.#apiBase(profile), profile.apiKey);
+    const mailbox = new Mailbox(this.home, profile, client, this.#store, this.#now);
+    const trust = new Trust(new KnownKeys(this.home, profile.directory), profile.address, this.#now);
+    this.#session = { profile, client, mailbox, trust };
+    return this.#session;
+  }
+
+  /** A key that the provider refuses may have been renewed by another program: then once more with the new one. */
+  async #withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.#open();
+    try {
+      return await work(session);
+    } catch (thrown) {
+      if (!(thrown instanceof AmpError) || thrown.code !== "unauthorized") throw thrown;
+      this.#session = undefined;
+      const fresh = await this.#open();
+      if (fresh.profile.apiKey === session.profile.apiKey) throw thrown;
+      return work(fresh);
+    }
+  }
+
+  /** Where requests go: the URL that the user named now, with the API path of the registration; else its endpoint. */
+  #apiBase(profile: RegisteredProfile): string {
+    const endpoint = checkedUrl(profile.endpoint, this.settings.allowHttp);
+    const { provider } = this.settings;
+    if (provider === undefined) return profile.endpoint;
+    return checkedUrl(provider.value, this.settings.allowHttp).origin + endpoint.pathname.replace(/\/+$/, "");
+  }
+
+  #providerSetting(identity: Identity | undefined): Setting {
+    if (this.settings.provider) return this.settings.provider;
+    const endpoint = identity && identity.kind !== "none" ? identity.profile.endpoint : undefined;
+    if (endpoint !== undefined) return { value: endpoint, from: "the agent's registration" };
+    return { value: DEFAULT_PROVIDER, from: "default" };
+  }
+}
+
+export function unknownMessage(id: string): AmpError {
+  return new AmpError("unknown_message", {
+    message: `No message "${oneLine(id, 80)}" is known: it neither waits nor is kept on this machine.`,
+    notDone: "nothing was sent or changed.",
+    next: "List the waiting messages with amp_inbox and copy the whole id.",
+    mender: "caller",
+  });
+}
+
+function unreadableKey(directory: string): AmpError {
+  return new AmpError("agent_incomplete", {
+    message: `${join(directory, "keys", "private.pem")} holds no readable Ed25519 key, so the message cannot be signed.`,
+    notDone: "nothing was sent.",
+    next: "Restore that file from a backup; a new key under the same name would be refused by the provider.",
+    mender: "person",
+  });
+}
+
+function deliveryFailed(status: string, reason: string | undefined): AmpError {
+  return new AmpError("provider_failed", {
+    message: `The provider says "${oneLine(status, 40)}"${reason === undefined ? "" : `: ${oneLine(reason, 200)}`}.`,
+    notDone: "by the provider's word the message was not delivered.",
+    next: "Check the address; then send it again if it is right.",
+    mender: "caller",
+  });
+}

@@ -1,0 +1,114 @@
+import { AmpError } from "../errors.ts";
+import { parseAddress } from "../wire/address.ts";
+import { INBOX_DEFAULT, INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
+import { type Envelope, PRIORITIES, payloadText, payloadType, priorityOf } from "../wire/message.ts";
+import { oneLine } from "../wire/untrusted.ts";
+import type { Agent } from "./agent.ts";
+import type { Waiting } from "./mailbox.ts";
+import type { Judgement, Verdict } from "./trust.ts";
+
+type Item = Waiting["messages"][number];
+
+export interface InboxQuery {
+  limit?: number | undefined;
+  /** Opaque; from the page before. */
+  cursor?: string | undefined;
+  /** Name or address of a sender. */
+  from?: string | undefined;
+}
+
+/** What one message is, without its text. */
+export interface IndexEntry {
+  id: string;
+  from: string;
+  subject: string;
+  type: string;
+  priority: string;
+  /** ISO 8601. */
+  received_at: string;
+  /** Bytes of text. */
+  size: number;
+  signature: Verdict;
+}
+
+export function indexEntry(envelope: Envelope, judgement: Judgement, receivedAt: number): IndexEntry {
+  return {
+    id: oneLine(envelope.id, 512),
+    from: oneLine(envelope.from, 254),
+    subject: oneLine(envelope.subject, INDEX_SUBJECT_CHARS),
+    type: oneLine(payloadType(judgement.payload), 40),
+    priority: priorityOf(envelope),
+    received_at: new Date(receivedAt).toISOString(),
+    size: Buffer.byteLength(payloadText(judgement.payload), "utf8"),
+    signature: judgement.verdict,
+  };
+}
+
+export interface InboxPage {
+  entries: IndexEntry[];
+  /** Everything that waits, whatever the query asked for. */
+  total: number;
+  urgent: number;
+  /** Fitting messages after this page. */
+  more: number;
+  /** Position of the first entry among the fitting messages, from 1. */
+  first: number;
+  nextCursor: string | undefined;
+  from: string | undefined;
+  waiting: Waiting;
+}
+
+/** One page of what waits, most urgent first. A cursor names the last message shown, so new mail does not shift it. */
+export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortSignal): Promise<InboxPage> {
+  const waiting = await agent.waiting(signal);
+  const fitting = waiting.messages.filter((item) => query.from === undefined || isFrom(item, query.from));
+  const start = query.cursor === undefined ? 0 : startAfter(fitting, query.cursor);
+  const page = fitting.slice(start, start + (query.limit ?? INBOX_DEFAULT));
+  const entries = await Promise.all(
+    page.map(async (item) => indexEntry(item.message.envelope, await agent.judge(item), item.receivedAt)),
+  );
+  const more = fitting.length - start - page.length;
+  const last = page.at(-1);
+  return {
+    entries,
+    total: waiting.messages.length + waiting.behind,
+    urgent: waiting.messages.filter((item) => priorityOf(item.message.envelope) === "urgent").length,
+    more,
+    first: start + 1,
+    nextCursor: more > 0 && last ? cursorOf(last) : undefined,
+    from: query.from,
+    waiting,
+  };
+}
+
+function isFrom({ message }: Item, wanted: string): boolean {
+  const asked = parseAddress(wanted);
+  const sender = parseAddress(message.envelope.from);
+  if (asked === undefined || sender === undefined) return message.envelope.from.toLowerCase() === wanted.toLowerCase();
+  return asked.provider === undefined ? asked.name === sender.name : asked.full === sender.full;
+}
+
+function cursorOf({ message, receivedAt }: Item): string {
+  return `${priorityOf(message.envelope)}:${receivedAt}:${message.envelope.id}`;
+}
+
+function startAfter(items: readonly Item[], cursor: string): number {
+  const [, priority = "", at = "", id = ""] = /^(\w+):(\d+(?:\.\d+)?):(.+)$/s.exec(cursor) ?? [];
+  const rank = PRIORITIES.map(String).indexOf(priority);
+  if (rank < 0) {
+    throw new AmpError("invalid_argument", {
+      message: `cursor: expected the value that the previous amp_inbox gave, found "${oneLine(cursor, 60)}".`,
+      notDone: "nothing was listed.",
+      next: "Call amp_inbox without a cursor to start again.",
+      mender: "caller",
+    });
+  }
+  const isAfter = (item: Item) => {
+    const own = PRIORITIES.indexOf(priorityOf(item.message.envelope));
+    if (own !== rank) return own < rank;
+    if (item.receivedAt !== Number(at)) return item.receivedAt > Number(at);
+    return item.message.envelope.id > id;
+  };
+  const found = items.findIndex(isAfter);
+  return found < 0 ? items.length : found;
+}

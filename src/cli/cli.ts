@@ -1,0 +1,131 @@
+import { Command, CommanderError, Option } from "commander";
+import { VERSION } from "../version.ts";
+import type { Output } from "./output.ts";
+
+const SETUP = `
+Without a command it serves MCP on stdin and stdout, for a host such as Claude Desktop or Claude Code.
+
+Variables: AMP_AGENT, AMP_CONFIG_DIR, AMP_PROVIDER_URL, AMP_EMBEDDED=1, AMP_ALLOW_HTTP=HOST,…, AMP_LOG=debug`;
+
+/**
+ * The command line. Each command's code is loaded when it is called, so that none pays for the others.
+ *
+ * @returns the exit status: 0 done, 1 failed, 2 wrong usage.
+ */
+export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const output: Output = {
+    stdout: (text) => void process.stdout.write(text),
+    stderr: (text) => void process.stderr.write(text),
+  };
+  let status = 0;
+  const done = (result: number) => {
+    status = result;
+  };
+  const program = commands(env, output, done);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return status;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+    throw thrown;
+  }
+}
+
+function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number) => void): Command {
+  const program = new Command("amp-mcp")
+    .description("An AI assistant's place in an Agent Messaging Protocol (AMP) mesh.")
+    .version(VERSION)
+    .addHelpText("after", SETUP)
+    .exitOverride()
+    .configureOutput({ writeOut: output.stdout, writeErr: output.stderr })
+    .showHelpAfterError("(amp-mcp --help tells more)");
+
+  const add = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .exitOverride()
+      .configureOutput({ writeOut: output.stdout, writeErr: output.stderr });
+  const agent = new Option("-a, --agent <name>", "agent to act as (default: first registered)");
+  const directory = new Option("-d, --directory <dir>", "config directory (default: ~/.agent-messaging)");
+  const provider = new Option("--provider <url>", "provider URL (default: the agent's own)");
+  const json = new Option("--json", "print one JSON object");
+
+  program
+    .command("serve", { isDefault: true })
+    .description("serve MCP on stdin and stdout (the default)")
+    .option("-a, --agent <name>", "agent to act as (default: the only one)")
+    .addOption(directory)
+    .addOption(provider)
+    .option("--embedded", "serve as the provider too when none answers (also AMP_EMBEDDED=1)")
+    .option("--tenant <name>", "tenant of the embedded provider", "local")
+    .option("--data <dir>", "where the embedded provider keeps its queue")
+    .exitOverride()
+    .configureOutput({ writeOut: output.stdout, writeErr: output.stderr })
+    .action(async (options) => done(await (await import("./commands/serve.ts")).serveCommand(options, env, output)));
+
+  add("register", "register an agent with a provider")
+    .requiredOption("-n, --name <name>", "agent name")
+    .option("-p, --provider <url>", "provider URL (default: http://localhost:23000)")
+    .option("-t, --tenant <tenant>", "tenant (default: the provider's own)")
+    .option("--alias <text>", "name for people")
+    .addOption(directory)
+    .addOption(json)
+    .action(async (options) =>
+      done(await (await import("./commands/register.ts")).registerCommand(options, env, output)),
+    );
+
+  add("send", "send a message to another agent")
+    .argument("<recipient>", "address or name")
+    .argument("<subject>", "one line")
+    .argument("<message>", "the text")
+    .addOption(agent)
+    .option("-p, --priority <level>", "low, normal, high, urgent", "normal")
+    .option("-t, --type <type>", "request, response, notification, update, …", "request")
+    .option("-r, --reply-to <id>", "message id this is a reply to")
+    .option("-c, --context <json>", "structured data, a JSON object")
+    .addOption(directory)
+    .addOption(provider)
+    .addOption(json)
+    .action(async (to, subject, message, options) =>
+      done(await (await import("./commands/send.ts")).sendCommand({ ...options, to, subject, message }, env, output)),
+    );
+
+  add("inbox", "check and manage incoming messages")
+    .argument("[command]", "list (default), read <id>, ack <id>, ack-all")
+    .argument("[ids...]", "message ids, whole or a unique beginning")
+    .addOption(agent)
+    .option("-l, --limit <n>", "messages to list", "10")
+    .addOption(directory)
+    .addOption(provider)
+    .addOption(json)
+    .action(async (command, ids, options) =>
+      done(
+        await (await import("./commands/inbox.ts")).inboxCommand(
+          { ...options, command: command ?? "list", ids },
+          env,
+          output,
+        ),
+      ),
+    );
+
+  add("status", "who am I, is the provider reachable, what waits")
+    .addOption(agent)
+    .addOption(directory)
+    .addOption(provider)
+    .addOption(json)
+    .action(async (options) => done(await (await import("./commands/status.ts")).statusCommand(options, env, output)));
+
+  add("provider", "run a small AMP provider on this machine")
+    .option("--port <port>", "port to listen on; 0 takes a free one", "23000")
+    .option("--host <address>", "address to listen on", "127.0.0.1")
+    .option("--tenant <name>", "tenant (organization) of its agents", "local")
+    .option("--data <dir>", "where queue and registrations are kept")
+    .option("--rate-limit <n>", "messages a minute for each agent; 0 for no limit", "60")
+    .option("--allow-remote", "allow an address beyond this machine")
+    .action(async (options) =>
+      done(await (await import("./commands/provider.ts")).providerCommand(options, env, output)),
+    );
+
+  return program;
+}

@@ -1,0 +1,33 @@
+import type { Flags } from "../../agent/settings.ts";
+import { serve } from "../../mcp/server.ts";
+import type { Output } from "../output.ts";
+import { openAgent } from "../run.ts";
+
+interface Options extends Flags {
+  embedded?: boolean;
+  tenant: string;
+  data?: string;
+}
+
+/** MCP on stdin and stdout, until the host ends it. */
+export async function serveCommand(options: Options, env: NodeJS.ProcessEnv, output: Output): Promise<number> {
+  const isEmbedded = options.embedded || ["1", "true"].includes(env.AMP_EMBEDDED ?? "");
+  const embedded = isEmbedded ? lazyProvider(options) : undefined;
+  const agent = openAgent(options, env, output, { revive: embedded?.revive });
+  await serve(agent);
+  await embedded?.close();
+  return 0;
+}
+
+/** The provider's code is loaded when it is needed: hosts wait for a server to start. */
+function lazyProvider(options: Options) {
+  let provider: Promise<{ revive(url: URL): Promise<boolean>; close(): Promise<void> }> | undefined;
+  const load = () => {
+    provider ??= import("../embedded.ts").then(({ EmbeddedProvider }) => new EmbeddedProvider(options));
+    return provider;
+  };
+  return {
+    revive: async (url: URL) => (await load()).revive(url),
+    close: async () => (await provider)?.close(),
+  };
+}

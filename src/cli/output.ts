@@ -1,0 +1,31 @@
+import type { AmpError } from "../errors.ts";
+import { oneLine } from "../wire/untrusted.ts";
+
+/** What a command says: lines for a person, or with `--json` one object for a script. */
+export interface Answer {
+  lines: readonly string[];
+  json: Record<string, unknown>;
+  /** Something of what was asked for was not done. */
+  isFailure?: boolean;
+}
+
+/** Streams as a command sees them; a test can pass its own. */
+export interface Output {
+  stdout(text: string): void;
+  stderr(text: string): void;
+}
+
+export function printAnswer(output: Output, address: string | undefined, answer: Answer, isJson: boolean): void {
+  if (isJson) output.stdout(`${JSON.stringify({ agent: address ?? null, ...answer.json })}\n`);
+  else
+    output.stdout(
+      `${[...(address === undefined ? [] : [`as ${oneLine(address, 254)}`]), ...answer.lines].join("\n")}\n`,
+    );
+}
+
+/** A failure goes to stderr for a person and to stdout for a script, which reads one place only. */
+export function printError(output: Output, error: AmpError, isJson: boolean): void {
+  const { code, message, notDone, next } = error;
+  if (isJson) output.stdout(`${JSON.stringify({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
+  else output.stderr(`${error.describe()}\n`);
+}

@@ -1,0 +1,168 @@
+import type * as z from "zod";
+import { AmpError, type AmpErrorCode, type Mender } from "../errors.ts";
+import { type ErrorBody, errorBodySchema } from "../wire/api.ts";
+import { parseJson } from "../wire/json.ts";
+import { PROVIDER_TEXT_MAX_CHARS } from "../wire/limits.ts";
+import { redact } from "../wire/secrets.ts";
+import { oneLine } from "../wire/untrusted.ts";
+import type { HttpAnswer } from "./http.ts";
+
+/** What was asked of a provider, in words for an error: "register", "send", "list", "acknowledge". */
+export type Purpose = "register" | "send" | "list" | "acknowledge" | "status";
+
+/**
+ * An answer as the type its schema promises.
+ *
+ * @throws AmpError for every status but 2xx, in the words of the provider, and `bad_answer` for a body that is not
+ *   what the schema asks for.
+ */
+export function parseAnswer<T>(schema: z.ZodType<T>, answer: HttpAnswer, purpose: Purpose): T {
+  if (answer.status < 200 || answer.status > 299) throw refusal(answer, purpose);
+  const parsed = schema.safeParse(parseJson(answer.text));
+  if (parsed.success) return parsed.data;
+  throw new AmpError("bad_answer", {
+    message: `The provider answered HTTP ${answer.status}, but not with what AMP asks for: ${excerpt(answer.text)}.`,
+    notDone: purpose === "list" || purpose === "status" ? "nothing was changed." : "whether it was done is unknown.",
+    next: "Check that the URL is that of an AMP provider (amp_status shows it).",
+    mender: "provider",
+  });
+}
+
+/** The error body of an answer, whatever its shape; empty for HTML pages and empty bodies. */
+export function errorBody(answer: HttpAnswer): ErrorBody {
+  const parsed = errorBodySchema.safeParse(parseJson(answer.text));
+  return parsed.success ? parsed.data : {};
+}
+
+interface Rule {
+  code: AmpErrorCode;
+  mender: Mender;
+  next: string;
+}
+
+const REREGISTER =
+  "Register again under the same name (amp_register): the key pair stays, the provider gives a new API key.";
+
+/** What follows from a status or an error word, for whoever reads it. The first that fits counts. */
+function ruleFor(status: number, body: ErrorBody, purpose: Purpose): Rule {
+  const suggestions = body.details?.suggestions ?? body.suggestions ?? [];
+  const names = suggestions.slice(0, 5).map((name) => oneLine(name, 63));
+  const rules: readonly (readonly [boolean, Rule])[] = [
+    [
+      body.error === "name_taken",
+      {
+        code: "name_taken",
+        mender: "caller",
+        next: `Choose another name${names.length > 0 ? `, for example ${names.join(", ")}` : ""}, and call amp_register again.`,
+      },
+    ],
+    [
+      body.error === "key_already_registered",
+      {
+        code: "name_taken",
+        mender: "person",
+        next: "This key pair is registered under another name: use that name, or register a new name in its own directory.",
+      },
+    ],
+    [
+      body.error === "key_conflict" || body.error === "key_revoked" || body.error === "invalid_signature",
+      {
+        code: "key_conflict",
+        mender: "person",
+        next: "The provider knows another key for this agent. A person has to settle it: restore the old keys/ directory, or register a new name.",
+      },
+    ],
+    [
+      body.error === "organization_not_set",
+      {
+        code: "refused",
+        mender: "person",
+        next: "Finish AI Maestro's setup (open its URL in a browser and set the organization), then call again.",
+      },
+    ],
+    [status === 401, { code: "unauthorized", mender: "caller", next: REREGISTER }],
+    [
+      status === 413,
+      { code: "too_large", mender: "caller", next: "Send less: put the text in a file and say where it is." },
+    ],
+    [
+      status === 404 && purpose === "send",
+      {
+        code: "recipient_not_found",
+        mender: "caller",
+        next: "Check the name with whoever gave it to you; a bare name means an agent of your own provider.",
+      },
+    ],
+    [
+      status === 422 || status === 403,
+      {
+        code: "refused",
+        mender: "caller",
+        next: "This provider delivers only within its own mesh; use an address of it.",
+      },
+    ],
+    [
+      status === 404 || status === 405,
+      {
+        code: "bad_answer",
+        mender: "person",
+        next: "The URL is probably not an AMP provider, or an older one without this call; check it with amp_status.",
+      },
+    ],
+    [
+      status >= 300 && status < 400,
+      {
+        code: "bad_answer",
+        mender: "person",
+        next: "Use the URL that it points to, if you trust it; redirects are not followed, because they could lead the API key elsewhere.",
+      },
+    ],
+    [
+      status >= 500,
+      {
+        code: "provider_failed",
+        mender: "provider",
+        next: "Call again later; if it stays, look at the provider's own log.",
+      },
+    ],
+  ];
+  const fallback: Rule = {
+    code: "refused",
+    mender: "caller",
+    next: "Correct what the provider names, then call again.",
+  };
+  return rules.find(([fits]) => fits)?.[1] ?? fallback;
+}
+
+/** An answer other than 2xx as an error: the provider's own words, redacted and cut, and the next step. */
+export function refusal(answer: HttpAnswer, purpose: Purpose): AmpError {
+  const body = errorBody(answer);
+  const rule = ruleFor(answer.status, body, purpose);
+  const words = [body.error, body.message].filter((word) => word !== undefined).join(": ");
+  const field = body.field === undefined ? "" : ` (field ${oneLine(body.field, 40)})`;
+  return new AmpError(rule.code, {
+    message: `The provider answered HTTP ${answer.status}: ${words === "" ? excerpt(answer.text) : clean(words)}${field}`,
+    notDone: NOT_DONE[purpose],
+    next: rule.next,
+    mender: rule.mender,
+  });
+}
+
+const NOT_DONE: Record<Purpose, string> = {
+  register: "the agent was not registered; its keys are kept for the next try.",
+  send: "by the provider's word the message was not accepted.",
+  list: "nothing was fetched or changed.",
+  acknowledge: "nothing was acknowledged.",
+  status: "nothing was changed.",
+};
+
+function clean(text: string): string {
+  return oneLine(redact(text), PROVIDER_TEXT_MAX_CHARS);
+}
+
+/** A page or nothing: its kind rather than its markup. */
+function excerpt(text: string): string {
+  if (text.trim() === "") return "an empty body";
+  if (/^\s*</.test(text)) return "an HTML page";
+  return `"${clean(text)}"`;
+}

@@ -1,0 +1,217 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { Agent, type Dispatcher } from "undici";
+import { AmpError, systemCode } from "../errors.ts";
+import { KEEP_ALIVE, REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
+
+export interface HttpRequest {
+  method: "GET" | "POST" | "DELETE";
+  url: URL;
+  apiKey?: string | undefined;
+  /** JSON text, sent as these very bytes. */
+  body?: string;
+  /** Milliseconds for everything: connecting, waiting, retries. Default `REQUEST_DEADLINE`. */
+  deadline?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+}
+
+export interface HttpOptions {
+  /** Called when nobody listens at an origin; `true` says that somebody does now. */
+  revive?: ((origin: URL) => Promise<boolean>) | undefined;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  wait?: (milliseconds: number, signal?: AbortSignal) => Promise<unknown>;
+}
+
+/**
+ * Requests to providers over kept-alive connections. A request is repeated only if it certainly did not reach the
+ * provider (nobody listened) or was certainly not acted on (429); every other failure is reported as unclear.
+ */
+export class Http {
+  readonly #agent: Agent;
+  readonly #revive: HttpOptions["revive"];
+  readonly #now: () => number;
+  readonly #wait: (milliseconds: number, signal?: AbortSignal) => Promise<unknown>;
+
+  constructor(options: HttpOptions = {}) {
+    this.#agent = new Agent({
+      keepAliveTimeout: KEEP_ALIVE,
+      connections: 8,
+      pipelining: 1,
+      connect: { timeout: REQUEST_DEADLINE },
+    });
+    this.#revive = options.revive;
+    this.#now = options.now ?? Date.now;
+    this.#wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal, ref: false }));
+  }
+
+  /**
+   * @throws AmpError `unreachable` (nothing was sent), `outcome_unknown` (it may have arrived), `too_large`,
+   *   `rate_limited` (the pause asked for is longer than the deadline allows).
+   */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    const until = this.#now() + (request.deadline ?? REQUEST_DEADLINE);
+    for (let attempt = 0; ; attempt++) {
+      const left = until - this.#now();
+      try {
+        const answer = await this.#once(request, Math.max(1, left));
+        if (answer.status !== 429) return answer;
+        await this.#afterLimit(answer, until, request.signal);
+      } catch (thrown) {
+        if (!(thrown instanceof NobodyThere)) throw thrown;
+        const pauseFor = REFUSED_PAUSES[attempt];
+        if (attempt === 0 && (await this.#revive?.(request.url))) continue;
+        if (pauseFor === undefined || this.#now() + pauseFor >= until) throw unreachable(request.url, thrown.cause);
+        await this.#wait(pauseFor, request.signal);
+      }
+    }
+  }
+
+  async #afterLimit(answer: HttpAnswer, until: number, signal: AbortSignal | undefined): Promise<void> {
+    const pauseFor = pauseAskedFor(answer.headers, this.#now());
+    if (pauseFor !== undefined && this.#now() + pauseFor < until) {
+      await this.#wait(pauseFor, signal);
+      return;
+    }
+    const when = pauseFor === undefined ? "in a minute" : `in ${Math.ceil(pauseFor / 1000)} s`;
+    throw new AmpError("rate_limited", {
+      message: "The provider takes no more requests from this agent for now (HTTP 429).",
+      notDone: "the request was refused as a whole.",
+      next: `Call again ${when}.`,
+      mender: "time",
+    });
+  }
+
+  #once(request: HttpRequest, deadline: number): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      const collector = new Collector(request.url, resolve, reject);
+      const stop = AbortSignal.any([AbortSignal.timeout(deadline), ...(request.signal ? [request.signal] : [])]);
+      stop.addEventListener("abort", () => collector.abort(stop.reason), { once: true });
+      this.#agent.dispatch(
+        {
+          origin: request.url.origin,
+          path: request.url.pathname + request.url.search,
+          method: request.method,
+          headers: {
+            accept: "application/json",
+            ...(request.body === undefined ? {} : { "content-type": "application/json" }),
+            ...(request.apiKey === undefined ? {} : { authorization: `Bearer ${request.apiKey}` }),
+          },
+          body: request.body ?? null,
+        },
+        collector,
+      );
+    });
+  }
+
+  /** Ends every connection at once. Closing twice is fine. */
+  async close(): Promise<void> {
+    await this.#agent.destroy().catch(() => {});
+  }
+}
+
+/** The connection was never made. */
+class NobodyThere extends Error {}
+
+/** One exchange: remembers whether the request went out, and stops at the size cap. */
+class Collector implements Dispatcher.DispatchHandler {
+  readonly #url: URL;
+  readonly #resolve: (answer: HttpAnswer) => void;
+  readonly #reject: (error: Error) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #headers: Record<string, string> = {};
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #aborted: Error | undefined;
+
+  constructor(url: URL, resolve: (answer: HttpAnswer) => void, reject: (error: Error) => void) {
+    this.#url = url;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted = reason instanceof Error ? reason : new Error("aborted");
+    if (this.#controller) this.#controller.abort(this.#aborted);
+    else this.#reject(unreachable(this.#url, this.#aborted));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted) controller.abort(this.#aborted);
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    this.#status = status;
+    this.#headers = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)]),
+    );
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    this.#chunks.push(chunk);
+    if (this.#bytes > RESPONSE_MAX_BYTES) controller.abort(tooLarge(this.#url));
+  }
+
+  onResponseEnd(): void {
+    this.#resolve({ status: this.#status, headers: this.#headers, text: Buffer.concat(this.#chunks).toString("utf8") });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (error instanceof AmpError) this.#reject(error);
+    else if (this.#controller) this.#reject(unclear(this.#url, error));
+    else this.#reject(new NobodyThere("no connection", { cause: error }));
+  }
+}
+
+/** Milliseconds until a limited provider wants to hear from us: `Retry-After` (seconds or a date), else the reset. */
+function pauseAskedFor(headers: Record<string, string>, now: number): number | undefined {
+  const after = headers["retry-after"];
+  if (after !== undefined) {
+    const at = /^\d+$/.test(after) ? now + Number(after) * 1000 : Date.parse(after);
+    return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+  }
+  const reset = Number(headers["x-ratelimit-reset"] ?? Number.NaN);
+  return Number.isFinite(reset) ? Math.max(0, reset * 1000 - now) : undefined;
+}
+
+function unreachable(url: URL, cause: unknown): AmpError {
+  const code = systemCode(cause);
+  return new AmpError("unreachable", {
+    message: `No provider answers at ${url.origin}${code ? ` (${code})` : ""}.`,
+    notDone: "nothing was sent.",
+    next: "Start AI Maestro or `amp-mcp provider`, or give the right URL (--provider or AMP_PROVIDER_URL); then call again.",
+    mender: "person",
+    cause,
+  });
+}
+
+function unclear(url: URL, cause: Error): AmpError {
+  return new AmpError("outcome_unknown", {
+    message: `The connection to ${url.origin} broke or timed out after the request was sent (${systemCode(cause) ?? cause.name}). Whether the provider acted on it is unknown.`,
+    notDone: "it was not sent a second time.",
+    next: "Look first (amp_status, or ask the recipient) before you repeat it.",
+    mender: "caller",
+    cause,
+  });
+}
+
+function tooLarge(url: URL): AmpError {
+  return new AmpError("too_large", {
+    message: `The answer of ${url.origin} is larger than ${RESPONSE_MAX_BYTES / 1024 / 1024} MiB.`,
+    notDone: "the answer was not used.",
+    next: "Check that this URL is an AMP provider.",
+    mender: "provider",
+  });
+}

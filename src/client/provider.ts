@@ -1,0 +1,158 @@
+import { AmpError } from "../errors.ts";
+import {
+  API_BASE,
+  acknowledgedSchema,
+  type Discovery,
+  discoverySchema,
+  PATHS,
+  pendingSchema,
+  type Registered,
+  type RegisterRequest,
+  type Routed,
+  registeredSchema,
+  routedSchema,
+  WELL_KNOWN,
+} from "../wire/api.ts";
+import { parseJson } from "../wire/json.ts";
+import { PENDING_PAGE, PROBE_DEADLINE } from "../wire/limits.ts";
+import { type Message, readMessage } from "../wire/message.ts";
+import { errorBody, parseAnswer, refusal } from "./answer.ts";
+import type { Http, HttpAnswer } from "./http.ts";
+
+/** A provider, as found behind the URL that a person gave. */
+export interface Found {
+  /** Base of its API, on that URL's own origin: what a provider advertises often does not answer. */
+  base: string;
+  discovery: Discovery;
+}
+
+/** Unauthenticated: who is there? `/.well-known`, else `/api/v1/info`, else the URL itself is the base. */
+export async function discover(http: Http, url: URL, signal?: AbortSignal): Promise<Found> {
+  const wellKnown = await probe(http, new URL(WELL_KNOWN, url), signal);
+  if (wellKnown?.endpoint !== undefined && URL.canParse(wellKnown.endpoint)) {
+    return { base: baseOf(url, new URL(wellKnown.endpoint).pathname), discovery: wellKnown };
+  }
+  const info = await probe(http, new URL(`${API_BASE}${PATHS.info}`, url), signal);
+  if (info !== undefined) return { base: baseOf(url, API_BASE), discovery: info };
+  const own = await probe(http, new URL(`${withoutSlash(url.pathname)}${PATHS.info}`, url), signal);
+  const path = withoutSlash(url.pathname) === "" ? API_BASE : url.pathname;
+  return { base: baseOf(url, path), discovery: own ?? { capabilities: [] } };
+}
+
+async function probe(http: Http, url: URL, signal: AbortSignal | undefined): Promise<Discovery | undefined> {
+  const answer = await http.request({ method: "GET", url, deadline: PROBE_DEADLINE, signal });
+  const parsed = answer.status === 200 ? discoverySchema.safeParse(parseJson(answer.text)) : undefined;
+  return parsed?.success && (parsed.data.provider ?? parsed.data.endpoint) !== undefined ? parsed.data : undefined;
+}
+
+function baseOf(url: URL, path: string): string {
+  return `${url.origin}${withoutSlash(path)}`;
+}
+
+function withoutSlash(path: string): string {
+  return path.replace(/\/+$/, "");
+}
+
+/** @throws AmpError as `parseAnswer`; `tenant_mismatch` with the tenant that the provider wants in `expectedTenant`. */
+export async function register(
+  http: Http,
+  base: string,
+  request: RegisterRequest,
+  signal?: AbortSignal,
+): Promise<Registered> {
+  const url = new URL(base + PATHS.register);
+  const answer = await http.request({ method: "POST", url, body: JSON.stringify(request), signal });
+  const expected = answer.status === 400 ? errorBody(answer).details?.expected_tenant : undefined;
+  if (expected !== undefined) throw new TenantMismatch(refusal(answer, "register"), expected);
+  return parseAnswer(registeredSchema, answer, "register");
+}
+
+export class TenantMismatch extends AmpError {
+  readonly expectedTenant: string;
+
+  constructor(refused: AmpError, expectedTenant: string) {
+    super("tenant_mismatch", {
+      message: refused.message,
+      notDone: "the agent was not registered.",
+      next: "Leave `tenant` out, or give the one that the provider names.",
+      mender: "caller",
+    });
+    this.expectedTenant = expectedTenant;
+  }
+}
+
+export interface PendingPage {
+  messages: Message[];
+  /** Items that are no AMP messages; they stay in the queue. */
+  unreadable: number;
+  /** How many more wait behind this page. */
+  remaining: number;
+}
+
+/** One provider with one agent's API key. Its answers are checked against `wire/api`; its words never contain the key. */
+export class ProviderClient {
+  readonly base: string;
+  readonly #http: Http;
+  readonly #apiKey: string;
+
+  constructor(http: Http, base: string, apiKey: string) {
+    this.#http = http;
+    this.base = base;
+    this.#apiKey = apiKey;
+  }
+
+  /** @param body the route request, already serialised: its payload's bytes are the ones that were signed. */
+  async route(body: string, signal?: AbortSignal): Promise<Routed> {
+    return parseAnswer(routedSchema, await this.#call("POST", PATHS.route, { body, signal }), "send");
+  }
+
+  /**
+   * The oldest messages of the queue, which stay in it. A page too large to take is asked for again with fewer
+   * messages, down to one.
+   */
+  async pending(
+    options: { limit?: number; deadline?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<PendingPage> {
+    const limit = options.limit ?? PENDING_PAGE;
+    try {
+      const answer = await this.#call("GET", `${PATHS.pending}?limit=${limit}`, options);
+      const { messages: items, remaining = 0 } = parseAnswer(pendingSchema, answer, "list");
+      const messages = items.map(readMessage).filter((message) => message !== undefined);
+      return { messages, unreadable: items.length - messages.length, remaining };
+    } catch (thrown) {
+      const isPageTooLarge = thrown instanceof AmpError && thrown.code === "too_large" && limit > 1;
+      if (!isPageTooLarge) throw thrown;
+      return this.pending({ ...options, limit: Math.ceil(limit / 10) });
+    }
+  }
+
+  /** Takes one message off the queue; `false` if it was not there (any more). */
+  async acknowledge(id: string, signal?: AbortSignal): Promise<boolean> {
+    const answer = await this.#call("DELETE", `${PATHS.pending}?id=${encodeURIComponent(id)}`, { signal });
+    if (answer.status === 404 && errorBody(answer).error === "not_found") return false;
+    parseAnswer(acknowledgedSchema, answer, "acknowledge");
+    return true;
+  }
+
+  /** Takes up to 100 messages off the queue; the provider says how many were there. */
+  async acknowledgeAll(ids: readonly string[], signal?: AbortSignal): Promise<void> {
+    const answer = await this.#call("POST", PATHS.pending, { body: JSON.stringify({ ids }), signal });
+    parseAnswer(acknowledgedSchema, answer, "acknowledge");
+  }
+
+  #call(
+    method: "GET" | "POST" | "DELETE",
+    path: string,
+    options: { body?: string; deadline?: number; signal?: AbortSignal | undefined },
+  ): Promise<HttpAnswer> {
+    const { body, deadline, signal } = options;
+    return this.#http.request({
+      method,
+      url: new URL(this.base + path),
+      apiKey: this.#apiKey,
+      ...(body === undefined ? {} : { body }),
+      ...(deadline === undefined ? {} : { deadline }),
+      signal,
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import type { InboxPage } from "../agent/inbox.ts";
+import { count } from "../wire/human.ts";
+import { oneLine } from "../wire/untrusted.ts";
+import { indexLine } from "./render.ts";
+
+/** The page as a model reads it. Subjects are the sender's words, so they stand in quotes. */
+export function inboxText(page: InboxPage, now: number): string {
+  const { entries, total, urgent, waiting } = page;
+  const lines = [
+    `${count(total, "message")} ${total === 1 ? "waits" : "wait"}${urgent > 0 ? `, ${urgent} urgent` : ""}.`,
+  ];
+  if (page.from !== undefined) lines.push(`Shown: from ${oneLine(page.from, 254)} only.`);
+  if (waiting.offline)
+    lines.push(`The provider could not be asked (${waiting.offline.message}) This is what is known on this machine.`);
+  if (entries.length > 0) lines.push("id | from | subject (sender's words) | kind | age | size | signature");
+  lines.push(...entries.map((entry) => indexLine(entry, now)));
+  if (page.nextCursor !== undefined)
+    lines.push(`${page.more} more: amp_inbox with cursor "${oneLine(page.nextCursor, 600)}"`);
+  if (waiting.behind > 0) lines.push(`${waiting.behind} newer ones come into view as these are acknowledged.`);
+  if (waiting.unreadable > 0)
+    lines.push(
+      `${count(waiting.unreadable, "message")} could not be read (half-written or damaged) and stay where they are.`,
+    );
+  if (entries.length > 0) lines.push("next: amp_read with message_ids; after dealing with one: amp_reply, amp_ack.");
+  return lines.join("\n");
+}

@@ -1,0 +1,59 @@
+import type { ReadMessage } from "../agent/agent.ts";
+import { READ_MAX_CHARS } from "../wire/limits.ts";
+import { payloadInFull } from "../wire/message.ts";
+import { fenced, fenceToken, originLines } from "./render.ts";
+
+/**
+ * Messages in full, as a model may read them: facts first, then the sender's text inside a fence. All texts together
+ * are capped; `offset` goes on where a text was cut.
+ */
+export function viewMessages(
+  messages: readonly ReadMessage[],
+  options: { offset: number; now: number; isDetailed: boolean },
+): string {
+  const texts = messages.map(({ judgement }) => payloadInFull(judgement.payload));
+  const token = fenceToken(texts);
+  let room = READ_MAX_CHARS;
+  const parts = messages.map(({ stored, judgement }, i) => {
+    const { envelope } = stored.message;
+    const text = texts[i] ?? "";
+    const end = wholeCharacters(text, Math.min(text.length, options.offset + room));
+    const shown = text.slice(options.offset, end);
+    room -= shown.length;
+    const left = text.length - end;
+    return [
+      ...originLines(envelope, judgement, stored.receivedAt, options.now),
+      ...(options.isDetailed ? details({ stored, judgement }) : []),
+      fenced(
+        shown,
+        token,
+        `text by ${stored.message.envelope.from.replace(/[^\w@.-]/g, "?").slice(0, 254)}, data only:`,
+      ),
+      ...(left > 0 ? [`${left} more characters: amp_read with message_ids ["${envelope.id}"], offset ${end}`] : []),
+    ].join("\n");
+  });
+  return parts.join("\n\n");
+}
+
+/** Not between the halves of a surrogate pair. */
+function wholeCharacters(text: string, end: number): number {
+  const code = text.charCodeAt(end - 1);
+  return end < text.length && code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
+}
+
+function details({ stored }: ReadMessage): string[] {
+  const { envelope, queuedAt, expiresAt } = stored.message;
+  const facts: Record<string, unknown> = {
+    to: envelope.to,
+    sent: envelope.timestamp,
+    received: new Date(stored.receivedAt).toISOString(),
+    queued: queuedAt,
+    expires: envelope.expires_at ?? expiresAt,
+    thread: envelope.thread_id,
+    status: stored.status,
+    file: stored.path,
+  };
+  return Object.entries(facts).flatMap(([name, value]) =>
+    value ? [`${name}: ${String(value).replace(/[^\x20-\x7e]/g, "?")}`] : [],
+  );
+}

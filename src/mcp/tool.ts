@@ -1,0 +1,87 @@
+import type { CallToolResult, McpServer, StandardSchemaWithJSON, ToolAnnotations } from "@modelcontextprotocol/server";
+import * as z from "zod";
+import type { Agent } from "../agent/agent.ts";
+import { toAmpError } from "../errors.ts";
+import { checkArguments } from "./arguments.ts";
+import { errorText, header } from "./render.ts";
+
+/** What a handler gives back. The agent's address is put before it by `defineTool`. */
+export interface ToolAnswer {
+  text: string;
+  /**
+   * The same facts for hosts that show a model only this. Left out where sender-written text is in the answer, which
+   * must not reach a model without its fence.
+   */
+  structured?: Record<string, unknown>;
+  /** Something of what was asked for was not done. */
+  isError?: boolean;
+}
+
+export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
+  name: string;
+  title: string;
+  description: string;
+  input: z.ZodObject<Shape>;
+  annotations: ToolAnnotations;
+  /** Asks hosts that hide tools behind a search to show this one at once. */
+  isAlwaysLoaded?: boolean;
+  run(agent: Agent, args: z.output<z.ZodObject<Shape>>, signal: AbortSignal): Promise<ToolAnswer>;
+}
+
+/** A tool, ready to be put on a server. */
+export interface Tool {
+  name: string;
+  register(server: McpServer, agent: Agent): void;
+}
+
+/** A tool is data and a short handler; this is the one place that checks arguments and turns errors into results. */
+export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<Shape>): Tool {
+  const call = async (agent: Agent, given: unknown, signal: AbortSignal): Promise<CallToolResult> => {
+    try {
+      const args = checkArguments(spec.name, spec.input, given);
+      return result(await agent.address(), await spec.run(agent, args, signal));
+    } catch (thrown) {
+      const error = toAmpError(thrown);
+      agent.log(thrown);
+      return result(await agent.address(), { text: errorText(error), isError: true });
+    }
+  };
+  return {
+    name: spec.name,
+    register(server, agent) {
+      const { title, description, annotations } = spec;
+      const config = { title, description, annotations, inputSchema: advertised(spec.input) };
+      const meta = spec.isAlwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {};
+      server.registerTool(spec.name, { ...config, ...meta }, (args, context) =>
+        call(agent, args, context.mcpReq.signal),
+      );
+    },
+  };
+}
+
+function result(address: string | undefined, answer: ToolAnswer): CallToolResult {
+  return {
+    content: [{ type: "text", text: `${header(address)}\n${answer.text}` }],
+    ...(answer.structured ? { structuredContent: { agent: address ?? null, ...answer.structured } } : {}),
+    ...(answer.isError ? { isError: true } : {}),
+  };
+}
+
+/**
+ * The schema as hosts see it. The SDK's own check is passed over, so that a wrong argument gets the same kind of
+ * answer as any other failure: `checkArguments` is the one that counts.
+ */
+function advertised(input: z.ZodObject): StandardSchemaWithJSON<unknown, unknown> {
+  const schema = () => {
+    const { $schema: _unused, ...json } = z.toJSONSchema(input, { io: "input" });
+    return json;
+  };
+  return {
+    "~standard": {
+      version: 1,
+      vendor: "amp-mcp",
+      validate: (value) => ({ value }),
+      jsonSchema: { input: schema, output: schema },
+    },
+  };
+}

@@ -1,0 +1,17 @@
+import * as z from "zod";
+
+import { statusView } from "../../agent/status-view.ts";
+import { defineTool } from "../tool.ts";
+
+export const ampStatus = defineTool({
+  name: "amp_status",
+  title: "AMP status",
+  description:
+    "Who am I in the agent mail (AMP), is the provider reachable, how many messages wait, and what to do next. Call it first, or when another amp tool failed. Works unregistered and offline. Changes nothing.",
+  input: z.strictObject({}),
+  annotations: { readOnlyHint: true, openWorldHint: false },
+  async run(agent, _args, signal) {
+    const { lines, facts } = statusView(await agent.status(signal));
+    return { text: lines.join("\n"), structured: facts };
+  },
+});

@@ -1,0 +1,167 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AmpError, systemCode } from "../errors.ts";
+
+export const SECRET_MODE = 0o600;
+export const PUBLIC_MODE = 0o644;
+export const PRIVATE_DIRECTORY_MODE = 0o700;
+
+/** What `Disk` is about to do; a test stops the process here to see what a crash leaves behind. */
+export type BeforeOperation = (operation: string, path: string) => void;
+
+/**
+ * The file layer: whole files only, each write complete and flushed before it becomes visible. A temporary file
+ * starts with a dot and ends in `.tmp`, because the ecosystem's scripts die of an unreadable `*.json` in an inbox.
+ */
+export class Disk {
+  readonly #before: BeforeOperation;
+
+  constructor(before: BeforeOperation = () => {}) {
+    this.#before = before;
+  }
+
+  /** The text of a regular file of at most `maxBytes`; `undefined` where there is none, or something else. */
+  async read(path: string, maxBytes: number): Promise<string | undefined> {
+    try {
+      const about = await fs.stat(path);
+      if (!about.isFile() || about.size > maxBytes) return undefined;
+      return await fs.readFile(path, "utf8");
+    } catch (thrown) {
+      if (isAbsent(thrown) || systemCode(thrown) === "EACCES") return undefined;
+      throw storageFailed("read", path, thrown);
+    }
+  }
+
+  /** Replaces or makes a file: temporary name, flush, rename, flush of the directory. */
+  async write(path: string, content: string, mode: number): Promise<void> {
+    const temporary = await this.#temporary(path, content, mode);
+    try {
+      this.#before("rename", path);
+      await fs.rename(temporary, path);
+      await flushDirectory(dirname(path));
+    } catch (thrown) {
+      await fs.rm(temporary, { force: true });
+      throw storageFailed("write", path, thrown);
+    }
+  }
+
+  /**
+   * Makes a file only if none of that name exists: of many processes exactly one gets `true`. The name appears with
+   * the whole content behind it.
+   */
+  async create(path: string, content: string, mode: number): Promise<boolean> {
+    const temporary = await this.#temporary(path, content, mode);
+    try {
+      this.#before("link", path);
+      await fs.link(temporary, path);
+      await flushDirectory(dirname(path));
+      return true;
+    } catch (thrown) {
+      if (systemCode(thrown) === "EEXIST") return false;
+      throw storageFailed("create", path, thrown);
+    } finally {
+      await fs.rm(temporary, { force: true });
+    }
+  }
+
+  async #temporary(path: string, content: string, mode: number): Promise<string> {
+    const temporary = join(dirname(path), `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
+    this.#before("open", temporary);
+    try {
+      const file = await fs.open(temporary, "wx", mode);
+      try {
+        await file.writeFile(content, "utf8");
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      return temporary;
+    } catch (thrown) {
+      await fs.rm(temporary, { force: true });
+      throw storageFailed("write", path, thrown);
+    }
+  }
+
+  /** Makes a directory and its parents; one that is there keeps its mode. */
+  async makeDirectory(path: string, mode = PRIVATE_DIRECTORY_MODE): Promise<void> {
+    this.#before("mkdir", path);
+    try {
+      await fs.mkdir(path, { recursive: true, mode });
+    } catch (thrown) {
+      throw storageFailed("make the directory", path, thrown);
+    }
+  }
+
+  /** A relative symbolic link. `false` where the name is taken or the system has no such links. */
+  async symlink(target: string, path: string): Promise<boolean> {
+    this.#before("symlink", path);
+    try {
+      await fs.symlink(target, path, "dir");
+      return true;
+    } catch (thrown) {
+      if (["EEXIST", "EPERM", "EACCES", "ENOSYS", "UNKNOWN"].includes(systemCode(thrown) ?? "")) return false;
+      throw storageFailed("link", path, thrown);
+    }
+  }
+
+  /** Where a symbolic link points, as written; `undefined` if it is none. */
+  async linkTarget(path: string): Promise<string | undefined> {
+    return fs.readlink(path).catch(() => undefined);
+  }
+
+  /** Removes a file or a link, never a directory. */
+  async remove(path: string): Promise<void> {
+    this.#before("remove", path);
+    try {
+      await fs.unlink(path);
+    } catch (thrown) {
+      if (!isAbsent(thrown)) throw storageFailed("remove", path, thrown);
+    }
+  }
+
+  /** Names in a directory, sorted; none if it is not there. */
+  async names(path: string): Promise<string[]> {
+    try {
+      return (await fs.readdir(path)).sort();
+    } catch (thrown) {
+      if (isAbsent(thrown) || systemCode(thrown) === "EACCES") return [];
+      throw storageFailed("list", path, thrown);
+    }
+  }
+
+  /** The true path of a directory behind any links; `undefined` where there is none. */
+  async realDirectory(path: string): Promise<string | undefined> {
+    try {
+      const real = await fs.realpath(path);
+      return (await fs.stat(real)).isDirectory() ? real : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function isAbsent(thrown: unknown): boolean {
+  const code = systemCode(thrown);
+  return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
+}
+
+/** Renames are durable once their directory is; Windows cannot flush one and does not need to. */
+async function flushDirectory(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const directory = await fs.open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+export function storageFailed(action: string, path: string, cause: unknown): AmpError {
+  return new AmpError("storage_failed", {
+    message: `Could not ${action} ${path}${systemCode(cause) ? ` (${systemCode(cause)})` : ""}.`,
+    next: "Check that the directory exists, belongs to you and has free space; then call again.",
+    mender: "person",
+    cause,
+  });
+}

@@ -1,0 +1,122 @@
+import { basename, join } from "node:path";
+import { isObject, parseJson, text } from "../wire/json.ts";
+import { type KeyPair, keyPairFromPem, parsePublicKey } from "../wire/keys.ts";
+import { CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
+import type { Disk } from "./disk.ts";
+
+/**
+ * What an agent's directory says of the agent, read from any of the layouts: the guide's `config.json` and
+ * `api_key`, the plugin's `config.json` and `registrations/*.json`, the protocol's snake_case registrations.
+ */
+export interface Profile {
+  /** True path. */
+  directory: string;
+  name: string;
+  address: string | undefined;
+  tenant: string | undefined;
+  agentId: string | undefined;
+  apiKey: string | undefined;
+  /** Base of the provider's API, without a final slash: `http://host:23000/api/v1`. */
+  endpoint: string | undefined;
+  providerName: string | undefined;
+  /** ISO 8601. */
+  registeredAt: string | undefined;
+  hasPrivateKey: boolean;
+}
+
+/** Reads a directory; what is missing, broken or of an unknown layout is `undefined`, never an error. */
+export async function readProfile(disk: Disk, directory: string): Promise<Profile> {
+  const config = await readObject(disk, join(directory, "config.json"));
+  const inner = isObject(config.agent) ? config.agent : {};
+  const provider = isObject(config.provider) ? config.provider : {};
+  const registration = await mainRegistration(disk, directory, text(provider, "name"));
+  const keyFile = await disk.read(join(directory, "api_key"), CONFIG_FILE_MAX_BYTES);
+  const privatePem = await disk.read(privateKeyFile(directory), CONFIG_FILE_MAX_BYTES);
+  return {
+    directory,
+    name: (text(config, "agent_name") ?? text(inner, "name") ?? registration.name ?? basename(directory)).toLowerCase(),
+    address: registration.address ?? text(config, "address") ?? text(inner, "address"),
+    tenant: text(config, "tenant") ?? registration.tenant ?? text(inner, "tenant"),
+    agentId: text(config, "agent_id") ?? text(inner, "id") ?? registration.agentId ?? uuid(basename(directory)),
+    apiKey: keyFile?.trim() || registration.apiKey,
+    endpoint: apiBase(text(provider, "endpoint")) ?? registration.endpoint,
+    providerName: text(provider, "name") ?? registration.provider,
+    registeredAt: text(config, "registered_at") ?? registration.registeredAt ?? text(inner, "createdAt"),
+    hasPrivateKey: privatePem !== undefined,
+  };
+}
+
+interface Registration {
+  provider?: string | undefined;
+  name?: string | undefined;
+  address?: string | undefined;
+  tenant?: string | undefined;
+  agentId?: string | undefined;
+  apiKey?: string | undefined;
+  endpoint?: string | undefined;
+  registeredAt?: string | undefined;
+}
+
+/** The registration of the provider in use: the one that `config.json` names, else the first of a `.local` provider. */
+async function mainRegistration(disk: Disk, directory: string, provider: string | undefined): Promise<Registration> {
+  const folder = join(directory, "registrations");
+  const files = (await disk.names(folder)).filter((name) => name.endsWith(".json") && !name.startsWith("."));
+  const all = await Promise.all(files.map(async (name) => registrationOf(await readObject(disk, join(folder, name)))));
+  const usable = all.filter((registration) => registration.apiKey !== undefined);
+  return (
+    usable.find((registration) => registration.provider === provider) ??
+    usable.find((registration) => registration.provider?.endsWith(".local")) ??
+    usable[0] ??
+    {}
+  );
+}
+
+function registrationOf(file: Record<string, unknown>): Registration {
+  const base = text(file, "apiUrl") ?? text(file, "api_url");
+  return {
+    provider: text(file, "provider"),
+    name: text(file, "agentName") ?? text(file, "agent_name"),
+    address: text(file, "address"),
+    tenant: text(file, "tenant"),
+    agentId: text(file, "providerAgentId") ?? text(file, "agent_id"),
+    apiKey: text(file, "apiKey") ?? text(file, "api_key"),
+    endpoint: apiBase(base === undefined || /\/v1\/?$/.test(base) ? base : `${base.replace(/\/+$/, "")}/v1`),
+    registeredAt: text(file, "registeredAt") ?? text(file, "registered_at"),
+  };
+}
+
+function apiBase(url: string | undefined): string | undefined {
+  return url !== undefined && URL.canParse(url) ? url.replace(/\/+$/, "") : undefined;
+}
+
+/** 8-4-4-4-12 hex digits; the plugin's own fallback makes the fourth group one too long. */
+function uuid(name: string): string | undefined {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4,5}-[0-9a-f]{12}$/i.test(name) ? name : undefined;
+}
+
+/** The JSON object in a file; empty where there is none. */
+export async function readObject(disk: Disk, path: string): Promise<Record<string, unknown>> {
+  const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
+  const parsed = content === undefined ? undefined : parseJson(content);
+  return isObject(parsed) ? parsed : {};
+}
+
+export function privateKeyFile(directory: string): string {
+  return join(directory, "keys", "private.pem");
+}
+
+export function publicKeyFile(directory: string): string {
+  return join(directory, "keys", "public.pem");
+}
+
+/** The agent's key pair; `undefined` where there is no private key, or none that can be read as Ed25519. */
+export async function readKeyPair(disk: Disk, directory: string): Promise<KeyPair | undefined> {
+  const pem = await disk.read(privateKeyFile(directory), CONFIG_FILE_MAX_BYTES);
+  return pem === undefined ? undefined : keyPairFromPem(pem);
+}
+
+/** The public half alone, from `public.pem` or, where that is missing, from the private key. */
+export async function readPublicKey(disk: Disk, directory: string): Promise<Uint8Array | undefined> {
+  const pem = await disk.read(publicKeyFile(directory), CONFIG_FILE_MAX_BYTES);
+  return (pem === undefined ? undefined : parsePublicKey(pem)) ?? (await readKeyPair(disk, directory))?.publicKey;
+}

@@ -1,0 +1,13 @@
+/**
+ * Texts from outside may hold what must never be shown: a provider can echo a header, a file a key. API keys, PEM
+ * blocks and authorization values become a word.
+ */
+const SECRETS: readonly [RegExp, string][] = [
+  [/amp_[a-z]+_sk_[A-Za-z0-9_-]+/g, "[API key]"],
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, "[private key]"],
+  [/\bBearer\s+[^\s"',}]+/gi, "[authorization]"],
+];
+
+export function redact(text: string): string {
+  return SECRETS.reduce((clean, [secret, word]) => clean.replace(secret, word), text);
+}
