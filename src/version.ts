@@ -1,4 +1,5 @@
+/** Put in place by the build; absent when the sources run as they are. */
 declare const __AMP_MCP_VERSION__: string | undefined;
 
-/** The package's version, put in when the executable is built. */
-export const VERSION = typeof __AMP_MCP_VERSION__ === "string" ? __AMP_MCP_VERSION__ : "0.0.0-dev";
+/** The version of this package, as its package.json says it. */
+export const VERSION: string = typeof __AMP_MCP_VERSION__ === "undefined" ? "0.0.0-dev" : __AMP_MCP_VERSION__;

@@ -1,0 +1,36 @@
+/** Every check but the tests, each run even when an earlier one failed. Ends with `N passed, N failed`. */
+import { spawnSync } from "node:child_process";
+
+const checks = [
+  { name: "format and lint", command: "biome ci ." },
+  { name: "types of src", command: "tsc --noEmit" },
+  { name: "types of test", command: "tsc --noEmit -p test" },
+  // Its parser is a native module that npm leaves out where Node is older than the parser's `engines` say.
+  { name: "dead code", command: "knip", needs: [20, 19] },
+  { name: "package", command: "publint --strict" },
+  { name: "package types", command: "attw --pack . --profile esm-only" },
+];
+
+let passed = 0;
+let failed = 0;
+for (const { name, command, needs } of checks) {
+  if (needs && isOlder(needs)) {
+    console.log(`- ${name}: not run, ${command} needs Node ${needs.join(".")} and this is ${process.versions.node}`);
+    continue;
+  }
+  // One string and a shell: npm's executables are .cmd files on Windows.
+  const { status, stdout, stderr } = spawnSync(`npx --no-install ${command}`, { shell: true, encoding: "utf8" });
+  console.log(`${status === 0 ? "✓" : "✗"} ${name}: ${command}`);
+  if (status === 0) passed += 1;
+  else {
+    failed += 1;
+    console.log(`${stdout}${stderr}`.trimEnd());
+  }
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+function isOlder([major, minor]) {
+  const [thisMajor = 0, thisMinor = 0] = process.versions.node.split(".").map(Number);
+  return thisMajor < major || (thisMajor === major && thisMinor < minor);
+}

@@ -1,0 +1,68 @@
+import { Client, type VersionNegotiationMode } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
+import { StdioClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { EXECUTABLE } from "./host.ts";
+
+export interface ClientOptions {
+  args?: readonly string[];
+  /** The whole environment of the server; that of a scratch home. */
+  env: Record<string, string>;
+  cwd?: string;
+}
+
+export interface Connected<C> {
+  client: C;
+  /** Ends the server as this client does: closes its stdin, and waits. */
+  close(): Promise<void>;
+  /** All that the server wrote to stderr so far. */
+  stderr(): string;
+}
+
+const INFO = { name: "amp-mcp-test", version: "1.0.0" };
+
+/**
+ * - `modern`: `server/discover`, nothing but the 2026-07-28 protocol.
+ * - `auto`: as hosts of that protocol do, with the way back to `initialize`. It asks a process of its own first, so
+ *   the executable is started twice.
+ * - `legacy`: `initialize`, 2025-11-25.
+ */
+export type Era = "modern" | "auto" | "legacy";
+
+const MODES: Record<Era, VersionNegotiationMode> = { modern: { pin: "2026-07-28" }, auto: "auto", legacy: "legacy" };
+
+/** The MCP SDK's current client, connected to the built executable. */
+export async function connectClient(options: ClientOptions, era: Era = "modern"): Promise<Connected<Client>> {
+  const transport = new StdioClientTransport(parameters(options));
+  const stderr = collect(transport.stderr);
+  const client = new Client(INFO, { versionNegotiation: { mode: MODES[era] } });
+  await client.connect(transport);
+  return { client, close: () => client.close(), stderr };
+}
+
+/** The 1.x SDK's client, on which most hosts of today are built, connected to the built executable. */
+export async function connectOldClient(options: ClientOptions): Promise<Connected<OldClient>> {
+  const transport = new OldTransport(parameters(options));
+  const stderr = collect(transport.stderr);
+  const client = new OldClient(INFO);
+  await client.connect(transport);
+  return { client, close: () => client.close(), stderr };
+}
+
+function parameters({ args = [], env, cwd }: ClientOptions) {
+  return {
+    command: process.execPath,
+    args: [EXECUTABLE, ...args],
+    env,
+    stderr: "pipe" as const,
+    ...(cwd !== undefined && { cwd }),
+  };
+}
+
+function collect(stream: NodeJS.EventEmitter | null): () => string {
+  let text = "";
+  stream?.on("data", (chunk: unknown) => {
+    text += String(chunk);
+  });
+  return () => text;
+}
