@@ -23,6 +23,7 @@ export type AmpErrorCode =
   | "bad_answer"
   | "unknown_message"
   | "storage_failed"
+  | "listen_failed"
   | "locked"
   | "internal";
 
