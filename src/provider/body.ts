@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { isObject } from "../wire/json.ts";
+import { isObject, parseJson } from "../wire/json.ts";
 import { BODY_MAX_BYTES } from "../wire/limits.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -11,18 +11,33 @@ import { Refusal } from "./refusal.ts";
 export async function readBody(c: Context): Promise<Record<string, unknown>> {
   const bytes = await readBytes(c);
   if (bytes.length === 0) return {};
-  const value = decode(bytes);
+  const text = decode(bytes);
+  const value = parseJson(text) ?? parseJson(withEscapedLineEnds(text));
   if (!isObject(value)) throw new Refusal(400, "invalid_request", "Invalid JSON body");
   return value;
 }
 
-function decode(bytes: Uint8Array): unknown {
+/** Bytes that are no UTF-8 are no JSON either: they become the empty text, which none is. */
+function decode(bytes: Uint8Array): string {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    return value;
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    return undefined;
+    return "";
   }
+}
+
+const ESCAPES: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/**
+ * The guide's command for curl pastes a key file, line ends and all, between the quotes of a JSON string. That is not
+ * JSON, but it is what the guide's readers send.
+ */
+function withEscapedLineEnds(json: string): string {
+  let inside = false;
+  return json.replace(/\\[\s\S]|["\n\r\t]/g, (token) => {
+    if (token === '"') inside = !inside;
+    return inside ? (ESCAPES[token] ?? token) : token;
+  });
 }
 
 async function readBytes(c: Context): Promise<Uint8Array> {

@@ -116,5 +116,5 @@ async function callChunked(url: string, path: string, headers: Record<string, st
     body: new Blob([body]).stream(),
     duplex: "half",
   });
-  return { status: response.status, headers: response.headers, body: await response.json() };
+  return { status: response.status, headers: response.headers, body: JSON.parse(await response.text()) };
 }
