@@ -3,7 +3,7 @@ import type { Agent, Directory } from "./directory.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The provider every AI Maestro speaks for, each for one tenant of it. */
-export const PROVIDER_DOMAIN = "aimaestro.local";
+const PROVIDER_DOMAIN = "aimaestro.local";
 /** The host part by which a provider means itself. */
 const SELF = "local";
 

@@ -17,11 +17,17 @@ const NAME_MAX_CHARS = 63;
 
 type Body = Record<string, unknown>;
 
+export interface Candidacy {
+  candidate: Agent;
+  /** What was said and may change when an agent registers again; what is left out stays as it was. */
+  given: Partial<Pick<Agent, "alias" | "delivery">>;
+}
+
 /** Answers `POST /register`. `endpoint` is the API's base as the client reached it. */
 export async function register(
   directory: Directory,
   apiKeys: ApiKeys,
-  candidate: Agent,
+  { candidate, given }: Candidacy,
   tenant: string,
   endpoint: string,
 ): Promise<Record<string, unknown>> {
@@ -33,10 +39,8 @@ export async function register(
     });
   }
   const { agent } = admission;
-  const { alias, delivery } = candidate;
-  if (alias !== agent.alias || canonicalJson(delivery) !== canonicalJson(agent.delivery)) {
-    await directory.update({ ...agent, alias, delivery });
-  }
+  const changed = { ...agent, ...given };
+  if (canonicalJson(changed) !== canonicalJson(agent)) await directory.update(changed);
   return {
     address: agent.address,
     short_address: agent.short_address,
@@ -52,7 +56,7 @@ export async function register(
 }
 
 /** What a body asks to be registered. Throws AI Maestro's refusal for the first fault. */
-export function readCandidate(body: Body, authorization: string | undefined, tenant: string, now: number): Agent {
+export function readCandidate(body: Body, authorization: string | undefined, tenant: string, now: number): Candidacy {
   const asked = text(body, "tenant") ?? userKeyTenant(authorization);
   if (asked === undefined) {
     throw missingField("tenant", "tenant is required (or provide a User Key via Authorization header)");
@@ -72,7 +76,8 @@ export function readCandidate(body: Body, authorization: string | undefined, ten
   const address = `${name}@${[...scope, providerName(tenant)].join(".")}`;
   if (parseAddress(address)?.full !== address) throw invalidField("scope", "scope must be labels of a domain name");
   const wantedId = text(body, "agent_id")?.toLowerCase() ?? "";
-  return {
+  const given = { ...readAlias(body.alias), ...readDelivery(body.delivery) };
+  const candidate = {
     name,
     agent_id: isAgentId(wantedId) ? wantedId : randomUUID(),
     address,
@@ -80,10 +85,12 @@ export function readCandidate(body: Body, authorization: string | undefined, ten
     scope,
     public_key: Buffer.from(publicKey).toString("hex"),
     fingerprint: fingerprint(publicKey),
-    alias: readAlias(body, name),
-    delivery: readDelivery(body.delivery),
+    alias: name,
+    delivery: {},
+    ...given,
     registered_at: new Date(now).toISOString(),
   };
+  return { candidate, given };
 }
 
 function required(body: Body, field: string): string {
@@ -105,17 +112,17 @@ function readScope(scope: unknown): string[] {
     .map((label) => label.toLowerCase());
 }
 
-function readAlias(body: Body, name: string): string {
-  const alias = text(body, "alias") ?? name;
+function readAlias(alias: unknown): Candidacy["given"] {
+  if (typeof alias !== "string" || alias === "") return {};
   if (alias.length > ALIAS_MAX_CHARS) throw invalidField("alias", `alias must be 1-${ALIAS_MAX_CHARS} characters`);
-  return alias;
+  return { alias };
 }
 
-function readDelivery(delivery: unknown): Record<string, unknown> {
+function readDelivery(delivery: unknown): Candidacy["given"] {
   if (!isObject(delivery)) return {};
   try {
-    canonicalJson(delivery);
-    return delivery;
+    canonicalJson({ delivery });
+    return { delivery };
   } catch (thrown) {
     if (thrown instanceof TooDeepError) throw invalidField("delivery", `delivery is ${thrown.message}`);
     throw thrown;

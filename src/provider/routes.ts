@@ -81,8 +81,8 @@ function about({ tenant, ratePerMinute, now }: Services): Hono<Env> {
 function openDoor({ directory, apiKeys, tenant, now }: Services): Hono<Env> {
   const api = new Hono<Env>();
   api.post(PATHS.register, async (c) => {
-    const candidate = readCandidate(await readBody(c), c.req.header("Authorization"), tenant, now());
-    return c.json(await register(directory, apiKeys, candidate, tenant, endpoint(c)), 201, FRESH);
+    const candidacy = readCandidate(await readBody(c), c.req.header("Authorization"), tenant, now());
+    return c.json(await register(directory, apiKeys, candidacy, tenant, endpoint(c)), 201, FRESH);
   });
   return api;
 }

@@ -46,6 +46,7 @@ describe("registering", () => {
     const second = await api.registerAgent(provider.url, "alpha", { keys: first.keys, more: { alias: "The First" } });
     expect(second.id).toBe(first.id);
     expect(second.key).not.toBe(first.key);
+    await api.registerAgent(provider.url, "alpha", { keys: first.keys });
     for (const agent of [first, second]) {
       const me = await api.call(provider.url, "GET", "/api/v1/agents/me", { key: agent.key });
       expect([me.status, me.body.alias]).toEqual([200, "The First"]);
