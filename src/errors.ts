@@ -23,6 +23,7 @@ export type AmpErrorCode =
   | "bad_answer"
   | "unknown_message"
   | "storage_failed"
+  | "listen_failed"
   | "locked"
   | "internal";
 
@@ -80,6 +81,6 @@ export function toAmpError(thrown: unknown): AmpError {
 /** The `code` of a Node system error (`ENOENT`, `ECONNREFUSED` …), of it or of its cause. */
 export function systemCode(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error)) return undefined;
-  if ("code" in thrown && typeof thrown.code === "string") return thrown.code;
+  if (!(thrown instanceof AmpError) && "code" in thrown && typeof thrown.code === "string") return thrown.code;
   return systemCode(thrown.cause);
 }

@@ -61,3 +61,23 @@ export const INBOX_MAX = 50;
 export const INDEX_SUBJECT_CHARS = 80;
 /** Ids in one `amp_ack`: the providers' own batch maximum. */
 export const ACK_MAX = 100;
+
+// ---- Being a provider (the embedded one) ----
+
+/** One request's body: AI Maestro's own cap, counted here in chunked bodies too. */
+export const BODY_MAX_BYTES = 1024 * 1024;
+/** Messages in one answer of the pending queue when none or nonsense was asked for: AI Maestro's own number. */
+export const PENDING_DEFAULT = 10;
+/** How long an unacknowledged message waits: AI Maestro's seven days. */
+export const QUEUE_LIFETIME = 7 * 24 * 60 * 60 * 1000;
+/** Messages one agent may send in a `RATE_WINDOW`: AI Maestro's own limit. */
+export const RATE_PER_MINUTE = 60;
+export const RATE_WINDOW = 60_000;
+/** How long the provider keeps an idle connection: longer than `KEEP_ALIVE`, so that the client is who hangs up. */
+export const SERVER_KEEP_ALIVE = 2 * KEEP_ALIVE;
+/** What closing grants to requests in flight. A host expects an exit within 100 ms. */
+export const CLOSE_GRACE = 50;
+/** A temporary file is renamed within moments; one that is this old was left by a process that died. */
+export const TEMPORARY_STALE = 60 * 60 * 1000;
+/** Characters of an agent's alias: a name for people to read, in a list. */
+export const ALIAS_MAX_CHARS = 128;
