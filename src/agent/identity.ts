@@ -40,7 +40,7 @@ export async function resolveIdentity(home: Home, settings: Settings): Promise<I
   return only;
 }
 
-export function identityOf(profile: Profile): Identity {
+function identityOf(profile: Profile): Identity {
   const { address, apiKey, endpoint, hasPrivateKey } = profile;
   if (address !== undefined && apiKey !== undefined && endpoint !== undefined && hasPrivateKey) {
     return { kind: "registered", profile: { ...profile, address, apiKey, endpoint } };

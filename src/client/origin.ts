@@ -33,16 +33,11 @@ function shown(given: string): string {
 }
 
 /** Loopback, private (RFC 1918, RFC 4193), link-local, or a name that only the local network resolves. */
-export function isNear(hostname: string): boolean {
+function isNear(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
   const family = isIP(host);
   if (family === 0) return host === "localhost" || host.endsWith(".localhost") || host.endsWith(".local");
   return near().check(host, family === 6 ? "ipv6" : "ipv4");
-}
-
-export function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  return host === "localhost" || host.endsWith(".localhost") || host === "::1" || /^127\./.test(host);
 }
 
 function near(): BlockList {

@@ -8,9 +8,9 @@ import { registerResources } from "./resources.ts";
 import { TOOLS } from "./tools/index.ts";
 
 /** The MCP server of one agent; the same for hosts of the 2025 and of the 2026-07-28 protocol. */
-export function createServer(agent: Agent): McpServer {
+function createServer(agent: Agent): McpServer {
   const server = new McpServer(
-    { name: "amp", title: "AMP agent mail", version: VERSION },
+    { name: "amp-mcp", title: "AMP agent mail", version: VERSION },
     { instructions: INSTRUCTIONS, capabilities: { logging: {} } },
   );
   for (const tool of TOOLS) tool.register(server, agent);

@@ -5,7 +5,7 @@ import { AmpError, systemCode } from "../errors.ts";
 
 export const SECRET_MODE = 0o600;
 export const PUBLIC_MODE = 0o644;
-export const PRIVATE_DIRECTORY_MODE = 0o700;
+const PRIVATE_DIRECTORY_MODE = 0o700;
 
 /** What `Disk` is about to do; a test stops the process here to see what a crash leaves behind. */
 export type BeforeOperation = (operation: string, path: string) => void;

@@ -76,6 +76,6 @@ export class Home {
 }
 
 /** One path component that cannot lead elsewhere. */
-export function isDirectoryName(name: unknown): name is string {
+function isDirectoryName(name: unknown): name is string {
   return typeof name === "string" && /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/.test(name) && !name.endsWith(".");
 }

@@ -177,6 +177,7 @@ function mergedConfig(old: Record<string, unknown>, fields: RegistrationFields):
   const { version: _v, agent_name: _n, agent_id: _i, address: _a, tenant: _t, provider, agent, ...others } = old;
   const { fingerprint: _f, registered_at: _r, ...rest } = others;
   const inner = isObject(agent) ? agent : {};
+  const { name: _an, tenant: _at, address: _aa, fingerprint: _af, createdAt, id: _ai, ...innerRest } = inner;
   return {
     version: "1.1",
     agent_name: fields.agentName,
@@ -193,13 +194,13 @@ function mergedConfig(old: Record<string, unknown>, fields: RegistrationFields):
     fingerprint: fields.fingerprint,
     registered_at: fields.registeredAt,
     agent: {
-      ...inner,
       name: fields.agentName,
       tenant: fields.tenant,
       address: fields.address,
       fingerprint: fields.fingerprint,
-      createdAt: inner.createdAt ?? fields.registeredAt,
+      createdAt: createdAt ?? fields.registeredAt,
       id: fields.providerAgentId,
+      ...innerRest,
     },
     ...rest,
   };

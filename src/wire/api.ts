@@ -1,5 +1,4 @@
 import * as z from "zod";
-import type { Priority } from "./message.ts";
 
 /** What a provider says and is told: the guide's API reference, as two AI Maestros really answer it. */
 
@@ -49,17 +48,6 @@ export const registeredSchema = z.looseObject({
   registered_at: line,
 });
 export type Registered = z.infer<typeof registeredSchema>;
-
-export interface RouteRequest {
-  to: string;
-  subject: string;
-  priority: Priority;
-  in_reply_to?: string;
-  /** Keys already in canonical order: these very bytes are what was signed. */
-  payload: Record<string, unknown>;
-  /** Base64. */
-  signature?: string;
-}
 
 export const routedSchema = z.looseObject({
   id: line,

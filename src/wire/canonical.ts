@@ -40,7 +40,7 @@ function compareKeys(a: string, b: string): number {
 }
 
 /** An ECMAScript array index: "0" to "4294967294". */
-export function isIndexLike(key: string): boolean {
+function isIndexLike(key: string): boolean {
   return INDEX_LIKE.test(key) && Number(key) < 4294967295;
 }
 

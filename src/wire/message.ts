@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { isObject } from "./json.ts";
+import { isObject, text } from "./json.ts";
 
 export const PRIORITIES = ["low", "normal", "high", "urgent"] as const;
 export type Priority = (typeof PRIORITIES)[number];
@@ -52,34 +52,23 @@ export interface Message {
   expiresAt: string | undefined;
 }
 
-const optionalLine = z.string().optional().catch(undefined);
-const itemSchema = z.looseObject({
-  envelope: z.record(z.string(), z.unknown()),
-  payload: z.record(z.string(), z.unknown()).catch({}),
-  sender_public_key: optionalLine,
-  queued_at: optionalLine,
-  expires_at: optionalLine,
-});
-
 /** A message from a pending queue's item, or from a message file, which has the same shape. */
 export function readMessage(item: unknown): Message | undefined {
-  const outer = itemSchema.safeParse(item);
-  if (!outer.success) return undefined;
-  const envelope = envelopeSchema.safeParse(withId(outer.data.envelope, item));
+  if (!isObject(item) || !isObject(item.envelope)) return undefined;
+  const envelope = envelopeSchema.safeParse(withId(item.envelope, item));
   if (!envelope.success) return undefined;
   return {
     envelope: envelope.data,
-    raw: { envelope: outer.data.envelope, payload: outer.data.payload },
-    senderPublicKey: outer.data.sender_public_key,
-    queuedAt: outer.data.queued_at,
-    expiresAt: outer.data.expires_at,
+    raw: { envelope: item.envelope, payload: isObject(item.payload) ? item.payload : {} },
+    senderPublicKey: text(item, "sender_public_key"),
+    queuedAt: text(item, "queued_at"),
+    expiresAt: text(item, "expires_at"),
   };
 }
 
 /** Some providers put the id beside the envelope only. */
-function withId(envelope: Record<string, unknown>, item: unknown): Record<string, unknown> {
-  if (typeof envelope.id === "string" || !isObject(item)) return envelope;
-  return { ...envelope, id: item.id };
+function withId(envelope: Record<string, unknown>, item: Record<string, unknown>): Record<string, unknown> {
+  return typeof envelope.id === "string" ? envelope : { ...envelope, id: item.id };
 }
 
 /** The text of a payload; anything that is not text is shown as JSON rather than lost. */
@@ -106,8 +95,8 @@ export function replySubject(subject: string): string {
 export function payloadInFull(payload: Record<string, unknown>): string {
   const { message: _message, type: _type, context, security: _security, ...others } = payload;
   const extras = { ...(context === undefined || context === null ? {} : { context }), ...others };
-  const text = payloadText(payload);
-  return Object.keys(extras).length === 0 ? text : `${text}\n\n${jsonOrRemark(extras)}`;
+  const body = payloadText(payload);
+  return Object.keys(extras).length === 0 ? body : `${body}\n\n${jsonOrRemark(extras)}`;
 }
 
 function jsonOrRemark(value: unknown): string {
