@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type IndexEntry, indexEntry } from "../agent/inbox.ts";
 import type { Judgement, Verdict } from "../agent/trust.ts";
 import type { AmpError } from "../errors.ts";
-import { age, size } from "../wire/human.ts";
+import { age, ago, size } from "../wire/human.ts";
 import { INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import type { Envelope } from "../wire/message.ts";
 import { oneLine, quoted, visible } from "../wire/untrusted.ts";
@@ -49,7 +49,7 @@ export function originLines(envelope: Envelope, judgement: Judgement, receivedAt
   const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;
   const reply = envelope.in_reply_to ? `, in reply to ${oneLine(envelope.in_reply_to, 128)}` : "";
   return [
-    `message ${entry.id}: ${kind} from ${entry.from}, ${age(now - receivedAt)} old${reply}`,
+    `message ${entry.id}: ${kind} from ${entry.from}, ${ago(now - receivedAt)}${reply}`,
     `signature: ${entry.signature}${remark === "" ? "" : ` (${remark})`}`,
     `subject: ${quoted(envelope.subject, 256)}`,
   ];

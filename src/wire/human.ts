@@ -12,6 +12,12 @@ export function age(milliseconds: number): string {
   return `${Math.floor(milliseconds / DAY)} d`;
 }
 
+/** The same as a moment: "just now", "5 min ago". */
+export function ago(milliseconds: number): string {
+  const old = age(milliseconds);
+  return old === "now" ? "just now" : `${old} ago`;
+}
+
 /** Bytes as "87 B", "2.1 kB", "1.4 MB". */
 export function size(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
