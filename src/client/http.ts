@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { Agent, type Dispatcher } from "undici";
+import type { Agent, Dispatcher } from "undici";
 import { AmpError, systemCode } from "../errors.ts";
-import { KEEP_ALIVE, REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
+import { REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
 
 export interface HttpRequest {
   method: "GET" | "POST" | "DELETE";
@@ -33,21 +33,15 @@ export interface HttpOptions {
  * provider (nobody listened) or was certainly not acted on (429); every other failure is reported as unclear.
  */
 export class Http {
-  readonly #agent: Agent;
+  #agent: Promise<Agent> | undefined;
   readonly #revive: HttpOptions["revive"];
   readonly #now: () => number;
   readonly #wait: (milliseconds: number, signal?: AbortSignal) => Promise<unknown>;
 
   constructor(options: HttpOptions = {}) {
-    this.#agent = new Agent({
-      keepAliveTimeout: KEEP_ALIVE,
-      connections: 8,
-      pipelining: 1,
-      connect: { timeout: REQUEST_DEADLINE },
-    });
     this.#revive = options.revive;
     this.#now = options.now ?? Date.now;
-    this.#wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal, ref: false }));
+    this.#wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal }));
   }
 
   /**
@@ -87,12 +81,19 @@ export class Http {
     });
   }
 
-  #once(request: HttpRequest, deadline: number): Promise<HttpAnswer> {
+  /** Loaded with the first request: hosts wait for a server to start, and undici is a fifth of that. */
+  #connections(): Promise<Agent> {
+    this.#agent ??= import("./connections.ts").then(({ openConnections }) => openConnections());
+    return this.#agent;
+  }
+
+  async #once(request: HttpRequest, deadline: number): Promise<HttpAnswer> {
+    const agent = await this.#connections();
     return new Promise((resolve, reject) => {
       const collector = new Collector(request.url, resolve, reject);
       const stop = AbortSignal.any([AbortSignal.timeout(deadline), ...(request.signal ? [request.signal] : [])]);
       stop.addEventListener("abort", () => collector.abort(stop.reason), { once: true });
-      this.#agent.dispatch(
+      agent.dispatch(
         {
           origin: request.url.origin,
           path: request.url.pathname + request.url.search,
@@ -111,7 +112,7 @@ export class Http {
 
   /** Ends every connection at once. Closing twice is fine. */
   async close(): Promise<void> {
-    await this.#agent.destroy().catch(() => {});
+    await (await this.#agent)?.destroy().catch(() => {});
   }
 }
 
