@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Agent, Dispatcher } from "undici";
 import { AmpError, systemCode } from "../errors.ts";
-import { REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
+import { LIMITED_PAUSE_MIN, REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
 
 export interface HttpRequest {
   method: "GET" | "POST" | "DELETE";
@@ -55,21 +55,30 @@ export class Http {
       try {
         const answer = await this.#once(request, Math.max(1, left));
         if (answer.status !== 429) return answer;
-        await this.#afterLimit(answer, until, request.signal);
+        await this.#afterLimit(answer, until, request);
       } catch (thrown) {
         if (!(thrown instanceof NobodyThere)) throw thrown;
         const pauseFor = REFUSED_PAUSES[attempt];
         if (attempt === 0 && (await this.#revive?.(request.url))) continue;
         if (pauseFor === undefined || this.#now() + pauseFor >= until) throw unreachable(request.url, thrown.cause);
-        await this.#wait(pauseFor, request.signal);
+        await this.#pause(pauseFor, request);
       }
     }
   }
 
-  async #afterLimit(answer: HttpAnswer, until: number, signal: AbortSignal | undefined): Promise<void> {
+  /** A caller may give up while we wait; at that moment nothing is under way. */
+  async #pause(milliseconds: number, { url, signal }: HttpRequest): Promise<void> {
+    try {
+      await this.#wait(milliseconds, signal);
+    } catch (thrown) {
+      throw signal?.aborted ? cancelled(url, thrown) : thrown;
+    }
+  }
+
+  async #afterLimit(answer: HttpAnswer, until: number, request: HttpRequest): Promise<void> {
     const pauseFor = pauseAskedFor(answer.headers, this.#now());
     if (pauseFor !== undefined && this.#now() + pauseFor < until) {
-      await this.#wait(pauseFor, signal);
+      await this.#pause(pauseFor, request);
       return;
     }
     const when = pauseFor === undefined ? "in a minute" : `in ${Math.ceil(pauseFor / 1000)} s`;
@@ -88,22 +97,37 @@ export class Http {
   }
 
   async #once(request: HttpRequest, deadline: number): Promise<HttpAnswer> {
+    const { url, signal } = request;
+    if (signal?.aborted) throw cancelled(url, signal.reason);
+    // Not `AbortSignal.any` with `AbortSignal.timeout`: Node 20 collects the timeout as garbage, and it never fires.
+    const stop = new AbortController();
+    const timer = setTimeout(() => stop.abort(new DOMException("the deadline passed", "TimeoutError")), deadline);
+    const onAbort = () => stop.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await this.#exchange(request, stop.signal);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #exchange({ url, method, body, apiKey }: HttpRequest, stop: AbortSignal): Promise<HttpAnswer> {
     const agent = await this.#connections();
     return new Promise((resolve, reject) => {
-      const collector = new Collector(request.url, resolve, reject);
-      const stop = AbortSignal.any([AbortSignal.timeout(deadline), ...(request.signal ? [request.signal] : [])]);
+      const collector = new Collector(url, resolve, reject);
       stop.addEventListener("abort", () => collector.abort(stop.reason), { once: true });
       agent.dispatch(
         {
-          origin: request.url.origin,
-          path: request.url.pathname + request.url.search,
-          method: request.method,
+          origin: url.origin,
+          path: url.pathname + url.search,
+          method,
           headers: {
             accept: "application/json",
-            ...(request.body === undefined ? {} : { "content-type": "application/json" }),
-            ...(request.apiKey === undefined ? {} : { authorization: `Bearer ${request.apiKey}` }),
+            ...(body === undefined ? {} : { "content-type": "application/json" }),
+            ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
           },
-          body: request.body ?? null,
+          body: body ?? null,
         },
         collector,
       );
@@ -176,15 +200,23 @@ class Collector implements Dispatcher.DispatchHandler {
   }
 }
 
-/** Milliseconds until a limited provider wants to hear from us: `Retry-After` (seconds or a date), else the reset. */
+/**
+ * Milliseconds until a limited provider wants to hear from us: `Retry-After` (seconds or a date), else the reset. Both
+ * are given in whole seconds, so "now" may still be one away; asking again at once would only be refused again.
+ */
 function pauseAskedFor(headers: Record<string, string>, now: number): number | undefined {
+  const asked = pauseIn(headers, now);
+  return asked === undefined ? undefined : Math.max(LIMITED_PAUSE_MIN, asked);
+}
+
+function pauseIn(headers: Record<string, string>, now: number): number | undefined {
   const after = headers["retry-after"];
   if (after !== undefined) {
     const at = /^\d+$/.test(after) ? now + Number(after) * 1000 : Date.parse(after);
-    return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+    return Number.isNaN(at) ? undefined : at - now;
   }
   const reset = Number(headers["x-ratelimit-reset"] ?? Number.NaN);
-  return Number.isFinite(reset) ? Math.max(0, reset * 1000 - now) : undefined;
+  return Number.isFinite(reset) ? reset * 1000 - now : undefined;
 }
 
 function unreachable(url: URL, cause: unknown): AmpError {
@@ -194,6 +226,16 @@ function unreachable(url: URL, cause: unknown): AmpError {
     notDone: "nothing was sent.",
     next: "Start AI Maestro or `amp-mcp provider`, or give the right URL (--provider or AMP_PROVIDER_URL); then call again.",
     mender: "person",
+    cause,
+  });
+}
+
+function cancelled(url: URL, cause: unknown): AmpError {
+  return new AmpError("unreachable", {
+    message: `The call was cancelled before the request to ${url.origin} was made.`,
+    notDone: "nothing was sent.",
+    next: "Call again if it is still wanted.",
+    mender: "caller",
     cause,
   });
 }

@@ -26,6 +26,8 @@ export const REQUEST_DEADLINE = 15_000;
 export const PROBE_DEADLINE = 2_000;
 /** Pauses before a refused connection is tried again: enough for a provider that is just starting to listen. */
 export const REFUSED_PAUSES = [100, 400] as const;
+/** The least pause after HTTP 429, whatever the provider says: its headers count in seconds. */
+export const LIMITED_PAUSE_MIN = 1_000;
 /** One answer of a provider. A page of 100 messages may be larger; then a smaller page is asked for. */
 export const RESPONSE_MAX_BYTES = 8 * 1024 * 1024;
 /** Messages a provider hands out at once: AI Maestro's own maximum. */

@@ -23,7 +23,7 @@ export function visible(text: string): string {
 /** One line of at most `maxChars` characters, for a subject, a name or an error text. */
 export function oneLine(text: string, maxChars: number): string {
   const line = visible(text).replace(/\s+/g, " ").trim();
-  const characters = [...line.slice(0, maxChars * 2)];
+  const characters = [...line.slice(0, maxChars * 2 + 2)];
   return characters.length > maxChars ? `${characters.slice(0, maxChars - 1).join("")}…` : line;
 }
 
