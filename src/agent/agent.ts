@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { Http, type HttpOptions } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
 import { discover, type Found, ProviderClient } from "../client/provider.ts";
@@ -10,6 +11,7 @@ import { findMessage, MessageStore, type StoredMessage } from "../store/messages
 import { readKeyPair, readPublicKey } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
 import { fingerprint } from "../wire/keys.ts";
+import { CLOSE_GRACE } from "../wire/limits.ts";
 import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { type Composed, compose, type Draft } from "./compose.ts";
@@ -94,6 +96,7 @@ export class Agent {
   readonly #now: () => number;
   readonly #pickFirst: boolean;
   readonly #log: (line: string) => void;
+  readonly #running = new Set<Promise<unknown>>();
   #session: Session | undefined;
   /** The name registered by this process, which it acts as from then on. */
   #registered: string | undefined;
@@ -158,11 +161,8 @@ export class Agent {
   async register(request: RegistrationRequest, signal?: AbortSignal): Promise<Registration> {
     const identity = await this.identity().catch(() => undefined);
     const url = request.providerUrl ?? this.#providerSetting(identity).value;
-    const registration = await register(
-      { home: this.home, http: this.#http, settings: this.settings, identity },
-      { ...request, providerUrl: url },
-      signal,
-    );
+    const context = { home: this.home, http: this.#http, settings: this.settings, identity };
+    const registration = await this.#track(register(context, { ...request, providerUrl: url }, signal));
     this.#session = undefined;
     this.#registered = registration.profile.name;
     return registration;
@@ -291,8 +291,21 @@ export class Agent {
     );
   }
 
+  /**
+   * Ends what is under way. Requests are cut off; what a provider has already answered is still written down, for
+   * which a moment is granted.
+   */
   async close(): Promise<void> {
     await this.#http.close();
+    const moment = new AbortController();
+    await Promise.race([Promise.allSettled(this.#running), pause(CLOSE_GRACE, undefined, moment)]);
+    moment.abort();
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const running = work.finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
   }
 
   async #open(): Promise<Session> {
@@ -306,7 +319,11 @@ export class Agent {
   }
 
   /** A key that the provider refuses may have been renewed by another program: then once more with the new one. */
-  async #withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
+  #withSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#track(this.#withFreshKey(work));
+  }
+
+  async #withFreshKey<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const session = await this.#open();
     try {
       return await work(session);

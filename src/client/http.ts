@@ -114,6 +114,7 @@ export class Http {
 
   async #exchange({ url, method, body, apiKey }: HttpRequest, stop: AbortSignal): Promise<HttpAnswer> {
     const agent = await this.#connections();
+    if (stop.aborted) throw cancelled(url, stop.reason);
     return new Promise((resolve, reject) => {
       const collector = new Collector(url, resolve, reject);
       stop.addEventListener("abort", () => collector.abort(stop.reason), { once: true });

@@ -24,7 +24,7 @@ const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Serves on stdin and stdout until the host ends it: by end of stdin or a signal. Resolves once the connection is
- * closed and what was answered has left; the caller ends the process.
+ * closed; the caller closes the agent and ends the process.
  */
 export async function serve(agent: Agent): Promise<void> {
   const ended = new Promise<void>((resolve) => {
@@ -36,5 +36,4 @@ export async function serve(agent: Agent): Promise<void> {
   const connection = serveStdio(() => createServer(agent));
   await ended;
   await connection.close();
-  await agent.close();
 }

@@ -15,7 +15,7 @@ export async function serveCommand(options: Options, env: NodeJS.ProcessEnv, out
   const embedded = isEmbedded ? lazyProvider(options) : undefined;
   const agent = openAgent(options, env, output, { revive: embedded?.revive });
   await serve(agent);
-  await embedded?.close();
+  await Promise.all([agent.close(), embedded?.close()]);
   return 0;
 }
 
