@@ -48,8 +48,9 @@ export function originLines(envelope: Envelope, judgement: Judgement, receivedAt
   const remark = [judgement.note, WARNINGS[judgement.verdict]].filter(Boolean).join(". ");
   const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;
   const reply = envelope.in_reply_to ? `, in reply to ${oneLine(envelope.in_reply_to, 128)}` : "";
+  const old = age(now - receivedAt);
   return [
-    `message ${entry.id}: ${kind} from ${entry.from}, ${age(now - receivedAt)} old${reply}`,
+    `message ${entry.id}: ${kind} from ${entry.from}, ${old === "now" ? "just now" : `${old} old`}${reply}`,
     `signature: ${entry.signature}${remark === "" ? "" : ` (${remark})`}`,
     `subject: ${quoted(envelope.subject, 256)}`,
   ];

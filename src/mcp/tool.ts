@@ -39,7 +39,8 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
   const call = async (agent: Agent, given: unknown, signal: AbortSignal): Promise<CallToolResult> => {
     try {
       const args = checkArguments(spec.name, spec.input, given);
-      return result(await agent.address(), await spec.run(agent, args, signal));
+      const answer = await spec.run(agent, args, signal);
+      return result(await agent.address(), answer);
     } catch (thrown) {
       const error = toAmpError(thrown);
       agent.log(thrown);
