@@ -89,14 +89,16 @@ export class Mailbox {
     return waiting;
   }
 
-  /** A message by its id, wherever it is: waiting, acknowledged long ago, or sent by this agent. */
+  /**
+   * A message by its id, wherever it is: waiting, acknowledged long ago, or sent by this agent. The sent copy comes
+   * last: of a message to ourselves the one that was received is meant.
+   */
   async find(id: string, signal?: AbortSignal): Promise<StoredMessage | undefined> {
-    const onDisk = async () =>
-      findMessage((await this.#store.list([...(await this.#inboxes()), this.#sent])).messages, id);
-    const found = await onDisk();
+    const received = async () => findMessage((await this.#store.list(await this.#inboxes())).messages, id);
+    const found = await received();
     if (found !== undefined) return found;
     const { offline } = await this.waiting(signal);
-    const late = await onDisk();
+    const late = (await received()) ?? findMessage((await this.#store.list([this.#sent])).messages, id);
     if (late === undefined && offline !== undefined) throw offline;
     return late;
   }
