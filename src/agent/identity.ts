@@ -63,9 +63,9 @@ export async function firstRegistered(home: Home): Promise<Profile | undefined> 
 }
 
 function ambiguous(identities: Identity[], root: string): AmpError {
-  const names = identities.flatMap((identity) =>
-    identity.kind === "none" ? [] : [oneLine(identity.profile.name, 63)],
-  );
+  const names = identities
+    .flatMap((identity) => (identity.kind === "none" ? [] : [oneLine(identity.profile.name, 63)]))
+    .sort();
   return new AmpError("ambiguous_agent", {
     message: `${names.length} agents live in ${root}: ${names.slice(0, 20).join(", ")}. It is not clear which one to act as.`,
     notDone: "nothing was sent or read.",

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import type { PendingPage, ProviderClient } from "../client/provider.ts";
+import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
 import { findMessage, type MessageStore, type StoredMessage } from "../store/messages.ts";
-import { PRIORITIES, priorityOf } from "../wire/message.ts";
+import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
 import type { RegisteredProfile } from "./identity.ts";
 
 /** What waits for the agent at this moment, and how sure that is. */
@@ -39,64 +39,92 @@ export class Mailbox {
     this.#now = now;
   }
 
+  /**
+   * Looks into the queue and at the disk. What was on disk *before* the queue was looked at is remembered, because
+   * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
+   */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    const queue = await this.#lookIntoQueue(signal);
-    this.#queued = new Set(queue.messages.map(({ envelope }) => envelope.id));
     const directories = await this.#inboxes();
-    const known = await this.#store.list(directories);
-    const ids = new Set(known.messages.map(({ message }) => message.envelope.id));
-    const fresh = queue.messages.filter(({ envelope }) => !ids.has(envelope.id));
-    for (const message of fresh) {
-      await this.#store.keep(this.#inbox, message, { at: new Date(this.#now()), from: this.#client.base });
+    const before = await this.#store.list(directories);
+    const known = new Set(before.messages.map(idOf));
+    const queue = await this.#fetchQueue(known, signal);
+    this.#queued = queue.ids;
+    const { messages, unreadable } = await this.#store.list(directories);
+    const waiting: StoredMessage[] = [];
+    for (const stored of messages) {
+      if (queue.isWhole && known.has(idOf(stored)) && this.#wasTakenElsewhere(stored)) {
+        await this.#store.mark(stored, "read", new Date(this.#now()));
+      } else if (stored.status === "unread" || this.#queued.has(idOf(stored))) waiting.push(stored);
     }
-    const { messages, unreadable } = fresh.length > 0 ? await this.#store.list(directories) : known;
-    const waiting = await this.#stillWaiting(messages, queue);
     return {
       messages: waiting.sort(byUrgencyThenAge),
-      behind: queue.remaining,
+      behind: queue.behind,
       offline: queue.offline,
       unreadable: unreadable.length + queue.unreadable,
     };
-  }
-
-  async #lookIntoQueue(signal: AbortSignal | undefined): Promise<PendingPage & { offline: AmpError | undefined }> {
-    try {
-      return { ...(await this.#client.pending({ signal })), offline: undefined };
-    } catch (thrown) {
-      return { messages: [], remaining: 0, unreadable: 0, offline: toAmpError(thrown) };
-    }
   }
 
   /**
    * A kept copy stops waiting when its entry has left the queue before its time: another tool acknowledged it. An
    * entry that expired, or that another provider held, still waits here; nobody has dealt with it.
    */
-  async #stillWaiting(
-    messages: StoredMessage[],
-    queue: PendingPage & { offline: AmpError | undefined },
-  ): Promise<StoredMessage[]> {
-    const isWholeQueue = queue.offline === undefined && queue.remaining === 0 && queue.unreadable === 0;
-    const waiting: StoredMessage[] = [];
-    for (const stored of messages) {
-      if (this.#queued.has(stored.message.envelope.id)) waiting.push(stored);
-      else if (stored.status === "unread") {
-        const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
-        const wasHere = stored.queuedAt === this.#client.base;
-        if (wasHere && isWholeQueue && !isExpired) await this.#store.mark(stored, "read", new Date(this.#now()));
-        else waiting.push(stored);
-      }
-    }
-    return waiting;
+  #wasTakenElsewhere(stored: StoredMessage): boolean {
+    const isHeldHere = stored.status === "unread" && stored.queuedAt === this.#client.base;
+    const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
+    return isHeldHere && !isExpired && !this.#queued.has(idOf(stored));
   }
 
-  /** A message by its id, wherever it is: waiting, acknowledged long ago, or sent by this agent. */
+  /**
+   * Keeps on disk what the queue shows. A queue longer than a page has no other page: only what is taken off makes
+   * room. So a full page, once it is safely on disk, is taken off and waits here alone; newer mail comes into view.
+   */
+  async #fetchQueue(known: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<Look> {
+    const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
+    const released = new Set<string>();
+    try {
+      for (;;) {
+        const page = await this.#client.pending({ signal });
+        const ids = page.messages.map(({ envelope }) => envelope.id);
+        for (const message of page.messages) if (!known.has(message.envelope.id)) await this.#keep(message);
+        look.ids = new Set(ids);
+        look.behind = page.remaining;
+        look.unreadable = page.unreadable;
+        look.isWhole = page.remaining === 0 && page.unreadable === 0;
+        // A provider that does not let go of what was taken off would be asked for ever.
+        if (page.remaining === 0 || ids.every((id) => released.has(id))) return look;
+        for (const id of ids) released.add(id);
+        await this.#release(ids, signal);
+        look.ids.clear();
+      }
+    } catch (thrown) {
+      const offline = toAmpError(thrown);
+      if (offline.code === "storage_failed") throw offline;
+      return { ...look, isWhole: false, offline };
+    }
+  }
+
+  async #keep(message: Message): Promise<void> {
+    await this.#store.keep(this.#inbox, message, { at: new Date(this.#now()), from: this.#client.base });
+  }
+
+  /** Marks the copies as waiting on disk alone, then takes the page off the queue. */
+  async #release(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const { messages } = await this.#store.list(await this.#inboxes());
+    const page = messages.filter((stored) => ids.includes(idOf(stored)));
+    for (const stored of page) await this.#store.release(stored);
+    await this.#client.acknowledgeAll(page.map(idOf), signal);
+  }
+
+  /**
+   * A message by its id, wherever it is: waiting, acknowledged long ago, or sent by this agent. The sent copy comes
+   * last: of a message to ourselves the one that was received is meant.
+   */
   async find(id: string, signal?: AbortSignal): Promise<StoredMessage | undefined> {
-    const onDisk = async () =>
-      findMessage((await this.#store.list([...(await this.#inboxes()), this.#sent])).messages, id);
-    const found = await onDisk();
+    const received = async () => findMessage((await this.#store.list(await this.#inboxes())).messages, id);
+    const found = await received();
     if (found !== undefined) return found;
     const { offline } = await this.waiting(signal);
-    const late = await onDisk();
+    const late = (await received()) ?? findMessage((await this.#store.list([this.#sent])).messages, id);
     if (late === undefined && offline !== undefined) throw offline;
     return late;
   }
@@ -140,9 +168,23 @@ export class Mailbox {
   }
 }
 
+/** One look into the provider's queue. */
+interface Look {
+  ids: Set<string>;
+  behind: number;
+  unreadable: number;
+  /** Whether everything that the queue holds was seen. */
+  isWhole: boolean;
+  offline: AmpError | undefined;
+}
+
+function idOf(stored: StoredMessage): string {
+  return stored.message.envelope.id;
+}
+
 function byUrgencyThenAge(a: StoredMessage, b: StoredMessage): number {
   const rank = (stored: StoredMessage) => PRIORITIES.indexOf(priorityOf(stored.message.envelope));
-  return rank(b) - rank(a) || a.receivedAt - b.receivedAt || compare(a.message.envelope.id, b.message.envelope.id);
+  return rank(b) - rank(a) || a.receivedAt - b.receivedAt || compare(idOf(a), idOf(b));
 }
 
 function compare(a: string, b: string): number {

@@ -17,7 +17,7 @@ export function viewMessages(
   const parts = messages.map(({ stored, judgement }, i) => {
     const { envelope } = stored.message;
     const text = texts[i] ?? "";
-    const end = wholeCharacters(text, Math.min(text.length, options.offset + room));
+    const end = wholeCharacters(text, options.offset, Math.min(text.length, options.offset + room));
     const shown = text.slice(options.offset, end);
     room -= shown.length;
     const left = text.length - end;
@@ -35,10 +35,17 @@ export function viewMessages(
   return parts.join("\n\n");
 }
 
-/** Not between the halves of a surrogate pair. */
-function wholeCharacters(text: string, end: number): number {
-  const code = text.charCodeAt(end - 1);
-  return end < text.length && code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
+/** Characters on each side of a cut that are looked at. An emoji of a whole family has 11, an end of line 2. */
+const CUT_WINDOW = 64;
+
+/** The last place up to `end` that is not inside what a reader sees as one character (a pair, CRLF, a joined emoji). */
+function wholeCharacters(text: string, start: number, end: number): number {
+  if (end >= text.length) return end;
+  const from = Math.max(start, end - CUT_WINDOW);
+  const cut = new Intl.Segmenter().segment(text.slice(from, end + CUT_WINDOW)).containing(end - from);
+  if (cut !== undefined && cut.index > 0) return from + cut.index;
+  const isInPair = end > start && (text.codePointAt(end - 1) ?? 0) > 0xffff;
+  return isInPair ? end - 1 : end;
 }
 
 function details({ stored }: ReadMessage): string[] {

@@ -104,15 +104,25 @@ export class MessageStore {
     throw storageFailed("keep a message in", directory, undefined);
   }
 
-  /** Sets the status in both places that tools look at. A file that vanished meanwhile is left alone. */
-  async mark(stored: StoredMessage, status: Status, at: Date): Promise<void> {
+  /** Sets the status in both places that tools look at. */
+  mark(stored: StoredMessage, status: Status, at: Date): Promise<void> {
+    return this.#change(stored, { status }, { status, read_at: at.toISOString() });
+  }
+
+  /** Notes that a message waits here alone from now on, not in the provider's queue any more. */
+  release(stored: StoredMessage): Promise<void> {
+    return this.#change(stored, {}, { fetched_from: null });
+  }
+
+  /** Changes members of `metadata` and `local`, nothing else. A file that vanished meanwhile is left alone. */
+  async #change(stored: StoredMessage, metadata: object, local: object): Promise<void> {
     const content = await this.#disk.read(stored.path, MESSAGE_FILE_MAX_BYTES);
     const file = content === undefined ? undefined : parseJson(content);
     if (!isObject(file)) return;
     const changed = {
       ...file,
-      metadata: { ...(isObject(file.metadata) ? file.metadata : {}), status },
-      local: { ...(isObject(file.local) ? file.local : {}), status, read_at: at.toISOString() },
+      metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
+      local: { ...(isObject(file.local) ? file.local : {}), ...local },
     };
     const mode = statSync(stored.path, { throwIfNoEntry: false })?.mode ?? SECRET_MODE;
     await this.#disk.write(stored.path, json(changed), mode & 0o777);

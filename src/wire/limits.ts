@@ -59,8 +59,8 @@ export const READ_MAX_MESSAGES = 10;
 /** Messages in one `amp_inbox` page. */
 export const INBOX_DEFAULT = 20;
 export const INBOX_MAX = 50;
-/** Characters of a subject in the index: what tells two messages apart, at a fair price. */
-export const INDEX_SUBJECT_CHARS = 80;
+/** Characters of a subject in the index: what tells two messages apart; twenty of them fit the budget of a list. */
+export const INDEX_SUBJECT_CHARS = 60;
 /** Ids in one `amp_ack`: the providers' own batch maximum. */
 export const ACK_MAX = 100;
 
