@@ -8,20 +8,14 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { KnownKeys } from "../store/known-keys.ts";
 import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
-import { readKeyPair, readPublicKey } from "../store/profile.ts";
+import { type RegisteredProfile, readKeyPair, readPublicKey } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
 import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { type Composed, compose, type Draft } from "./compose.ts";
-import {
-  firstRegistered,
-  type Identity,
-  type RegisteredProfile,
-  requireRegistered,
-  resolveIdentity,
-} from "./identity.ts";
+import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
 import { Mailbox, type Waiting } from "./mailbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
 import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
@@ -273,6 +267,11 @@ export class Agent {
       }
       return result;
     });
+  }
+
+  /** Removes the files of acknowledged messages that came in longer ago than `age` milliseconds. Returns their paths. */
+  async prune(age: number, isDryRun: boolean): Promise<string[]> {
+    return this.#withSession(({ mailbox }) => mailbox.prune(age, isDryRun));
   }
 
   /** Fingerprint of the agent's own key, made from the key itself. */

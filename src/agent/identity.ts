@@ -1,15 +1,8 @@
 import { AmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
-import { type Profile, readProfile } from "../store/profile.ts";
+import { type Profile, type RegisteredProfile, readProfile } from "../store/profile.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Settings } from "./settings.ts";
-
-/** An agent that can sign and be recognised by its provider. */
-export interface RegisteredProfile extends Profile {
-  address: string;
-  apiKey: string;
-  endpoint: string;
-}
 
 export type Identity =
   | { kind: "registered"; profile: RegisteredProfile }

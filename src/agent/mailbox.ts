@@ -3,8 +3,8 @@ import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
 import { findMessage, type MessageStore, type StoredMessage } from "../store/messages.ts";
+import type { RegisteredProfile } from "../store/profile.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
-import type { RegisteredProfile } from "./identity.ts";
 
 /** What waits for the agent at this moment, and how sure that is. */
 export interface Waiting {
@@ -141,6 +141,14 @@ export class Mailbox {
     const wasUnread = stored.status === "unread";
     if (wasUnread) await this.#store.mark(stored, "read", new Date(this.#now()));
     return wasTakenOff || (wasUnread && !isQueued) ? "acknowledged" : "already gone";
+  }
+
+  /** Files of acknowledged messages received longer ago than `age` milliseconds; what waits or was sent stays. */
+  async prune(age: number, isDryRun: boolean): Promise<string[]> {
+    const { messages } = await this.#store.list(await this.#inboxes());
+    const old = messages.filter(({ status, receivedAt }) => status !== "unread" && this.#now() - receivedAt > age);
+    if (!isDryRun) for (const { path } of old) await this.#home.disk.remove(path);
+    return old.map(({ path }) => path);
   }
 
   async keepSent(id: string, envelope: object, payload: object): Promise<void> {

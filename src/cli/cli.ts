@@ -116,6 +116,20 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .addOption(json)
     .action(async (options) => done(await (await import("./commands/status.ts")).statusCommand(options, env, output)));
 
+  add("doctor", "say what is wrong with the config directory")
+    .option("--fix", "repair what is safe to repair")
+    .addOption(directory)
+    .addOption(json)
+    .action(async (options) => done(await (await import("./commands/doctor.ts")).doctorCommand(options, env, output)));
+
+  add("prune", "remove acknowledged messages from this machine")
+    .option("--older-than <age>", "for example 30d, 12h, 4w")
+    .option("--dry-run", "only say what would be removed")
+    .addOption(agent)
+    .addOption(directory)
+    .addOption(json)
+    .action(async (options) => done(await (await import("./commands/prune.ts")).pruneCommand(options, env, output)));
+
   add("provider", "run a small AMP provider on this machine")
     .option("--port <port>", "port to listen on; 0 takes a free one", "23000")
     .option("--host <address>", "address to listen on", "127.0.0.1")

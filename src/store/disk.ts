@@ -5,7 +5,7 @@ import { AmpError, systemCode } from "../errors.ts";
 
 export const SECRET_MODE = 0o600;
 export const PUBLIC_MODE = 0o644;
-const PRIVATE_DIRECTORY_MODE = 0o700;
+export const PRIVATE_DIRECTORY_MODE = 0o700;
 
 /** What `Disk` is about to do; a test stops the process here to see what a crash leaves behind. */
 export type BeforeOperation = (operation: string, path: string) => void;
@@ -120,6 +120,34 @@ export class Disk {
     }
   }
 
+  /** Permission bits and kind of what is at `path`, links not followed; `undefined` where nothing is. */
+  async about(path: string): Promise<{ mode: number; kind: "file" | "directory" | "link" | "other" } | undefined> {
+    const about = await fs.lstat(path).catch(() => undefined);
+    if (about === undefined) return undefined;
+    const kind = about.isSymbolicLink()
+      ? "link"
+      : about.isDirectory()
+        ? "directory"
+        : about.isFile()
+          ? "file"
+          : "other";
+    return { mode: about.mode & 0o777, kind };
+  }
+
+  async isOlderThan(path: string, milliseconds: number): Promise<boolean> {
+    const about = await fs.lstat(path).catch(() => undefined);
+    return about !== undefined && Date.now() - about.mtimeMs > milliseconds;
+  }
+
+  async changeMode(path: string, mode: number): Promise<void> {
+    this.#before("chmod", path);
+    try {
+      await fs.chmod(path, mode);
+    } catch (thrown) {
+      throw storageFailed("change the mode of", path, thrown);
+    }
+  }
+
   /** Names in a directory, sorted; none if it is not there. */
   async names(path: string): Promise<string[]> {
     try {
@@ -139,6 +167,11 @@ export class Disk {
       return undefined;
     }
   }
+}
+
+/** Whether a file name is one that `Disk` gives to a file that is not complete yet. */
+export function isTemporary(name: string): boolean {
+  return /^\.\d+\.[0-9a-f]{12}\.tmp$/.test(name);
 }
 
 function isAbsent(thrown: unknown): boolean {

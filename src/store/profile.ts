@@ -24,6 +24,13 @@ export interface Profile {
   hasPrivateKey: boolean;
 }
 
+/** An agent that can sign and be recognised by its provider. */
+export interface RegisteredProfile extends Profile {
+  address: string;
+  apiKey: string;
+  endpoint: string;
+}
+
 /** Reads a directory; what is missing, broken or of an unknown layout is `undefined`, never an error. */
 export async function readProfile(disk: Disk, directory: string): Promise<Profile> {
   const config = await readObject(disk, join(directory, "config.json"));

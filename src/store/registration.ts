@@ -12,6 +12,7 @@ import {
   type Profile,
   privateKeyFile,
   publicKeyFile,
+  type RegisteredProfile,
   readKeyPair,
   readObject,
   readProfile,
@@ -59,9 +60,9 @@ export async function prepareRegistration(home: Home, name: string): Promise<Pre
 }
 
 /** `agents/<agent id>` -> `<name>`: AI Maestro moves `agents/<name>` away only where nothing has the id's name. */
-export async function linkToName(home: Home, prepared: Prepared, agentId: string): Promise<void> {
-  const isOurs = isNamed(prepared.directory, prepared.name) && isLinkName(agentId);
-  if (isOurs) await home.disk.symlink(prepared.name, join(home.agents, agentId));
+export async function linkToName(home: Home, of: { name: string; directory: string }, agentId: string): Promise<void> {
+  const isOurs = isNamed(of.directory, of.name) && isLinkName(agentId);
+  if (isOurs) await home.disk.symlink(of.name, join(home.agents, agentId));
 }
 
 function isNamed(directory: string, name: string): boolean {
@@ -121,6 +122,27 @@ export async function keepRegistration(
   return readProfile(disk, directory);
 }
 
+/** Writes `config.json` and `api_key` again from what is left of a registration. Keys are not touched. */
+export async function restoreConfig(home: Home, profile: RegisteredProfile): Promise<void> {
+  const { disk } = home;
+  const { directory } = profile;
+  const key = await readPublicKey(disk, directory);
+  const provider = profile.providerName ?? new URL(profile.endpoint).hostname;
+  const fields = {
+    provider,
+    apiUrl: profile.endpoint,
+    agentName: profile.name,
+    tenant: profile.tenant ?? provider.split(".").at(-3) ?? "",
+    address: profile.address,
+    providerAgentId: profile.agentId ?? "",
+    fingerprint: key === undefined ? "" : fingerprint(key),
+    registeredAt: profile.registeredAt ?? "",
+  };
+  await disk.create(join(directory, "api_key"), `${profile.apiKey}\n`, SECRET_MODE);
+  const config = join(directory, "config.json");
+  await disk.write(config, json(mergedConfig(await readObject(disk, config), fields)), SECRET_MODE);
+}
+
 /** AI Maestro may have moved `agents/<name>` to `agents/<agent id>` while it answered; the key tells whose it is. */
 async function settledDirectory(home: Home, prepared: Prepared, answer: Registered): Promise<string> {
   const candidates = [prepared.directory, join(home.agents, answer.agent_id ?? prepared.agentId)];
@@ -151,6 +173,9 @@ export interface RegistrationFields {
   registeredAt: string;
 }
 
+/** Those of them that stand in `config.json`. */
+type ConfigFields = Omit<RegistrationFields, "routeUrl" | "fetchUrl" | "shortAddress" | "apiKey">;
+
 function registrationFields(prepared: Prepared, answer: Registered, endpoint: string): RegistrationFields {
   const provider = answer.provider.name ?? new URL(endpoint).hostname;
   return {
@@ -173,7 +198,7 @@ function registrationFields(prepared: Prepared, answer: Registered, endpoint: st
  * The superset that the guide's and the plugin's scripts both read; members of others are kept. The guide's scripts
  * search the text for `"endpoint"`, so that word stands in it once.
  */
-function mergedConfig(old: Record<string, unknown>, fields: RegistrationFields): Record<string, unknown> {
+function mergedConfig(old: Record<string, unknown>, fields: ConfigFields): Record<string, unknown> {
   const { version: _v, agent_name: _n, agent_id: _i, address: _a, tenant: _t, provider, agent, ...others } = old;
   const { fingerprint: _f, registered_at: _r, ...rest } = others;
   const inner = isObject(agent) ? agent : {};
@@ -220,7 +245,8 @@ function isLinkName(agentId: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9-]{7,63}$/.test(agentId);
 }
 
-async function indexName(home: Home, name: string, agentId: string, directory: string): Promise<void> {
+/** Enters a name in `.index.json`, unless it leads to another live agent there. */
+export async function indexName(home: Home, name: string, agentId: string, directory: string): Promise<void> {
   await withLock(home.disk, join(home.root, ".index.lock"), async () => {
     const index = await readObject(home.disk, home.indexFile);
     const current = index[name];
