@@ -24,20 +24,23 @@ function write(value: unknown, order: KeyOrder, depth: number): string {
   if (depth > PAYLOAD_MAX_DEPTH) throw new TooDeepError(`nested deeper than ${PAYLOAD_MAX_DEPTH} levels`);
   if (Array.isArray(value)) return `[${value.map((item) => write(item ?? null, order, depth + 1)).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  if (order === "sorted") members.sort(([a], [b]) => compareKeys(a, b));
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${write(member, order, depth + 1)}`).join(",")}}`;
+  const keys = order === "sorted" ? canonicalKeys(value) : Object.keys(value);
+  const members: Record<string, unknown> = { ...value };
+  const texts = keys.flatMap((key) =>
+    members[key] === undefined ? [] : [`${JSON.stringify(key)}:${write(members[key], order, depth + 1)}`],
+  );
+  return `{${texts.join(",")}}`;
+}
+
+/** The keys of an object in the order of the `sorted` form. Engines already give index-like keys first, by number. */
+export function canonicalKeys(value: object): string[] {
+  const keys = Object.keys(value);
+  const [first] = keys;
+  if (first === undefined || !isIndexLike(first)) return keys.sort();
+  return [...keys.filter(isIndexLike), ...keys.filter((key) => !isIndexLike(key)).sort()];
 }
 
 const INDEX_LIKE = /^(?:0|[1-9]\d{0,9})$/;
-
-function compareKeys(a: string, b: string): number {
-  const aIndex = isIndexLike(a);
-  const bIndex = isIndexLike(b);
-  if (aIndex && bIndex) return Number(a) - Number(b);
-  if (aIndex !== bIndex) return aIndex ? -1 : 1;
-  return a < b ? -1 : a > b ? 1 : 0;
-}
 
 /** An ECMAScript array index: "0" to "4294967294". */
 function isIndexLike(key: string): boolean {

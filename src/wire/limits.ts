@@ -15,8 +15,12 @@ export const CONTEXT_MAX_BYTES = 256 * 1024;
 export const PAYLOAD_MAX_DEPTH = 64;
 /** A whole address: the protocol's cap. */
 export const ADDRESS_MAX_CHARS = 254;
-/** Signature checks spent on one message that its path re-shaped; the known paths need 1 to 130. */
-export const RECOVERY_MAX_CHECKS = 512;
+/** Signature checks spent on one message that its path re-shaped. The known paths need 1 to 20; a hostile one all. */
+export const RECOVERY_MAX_CHECKS = 100;
+/** Characters hashed for them: a message of the usual size in every shape, the largest in some. */
+export const RECOVERY_MAX_CHARS = 2 * 1024 * 1024;
+/** Characters of a payload that is checked at all: the protocol's cap on a whole message. */
+export const CHECKED_PAYLOAD_MAX_CHARS = 512 * 1024;
 
 // ---- Talking to a provider ----
 

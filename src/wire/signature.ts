@@ -1,9 +1,9 @@
-import { createHash, type KeyObject, verify } from "node:crypto";
-import { canonicalJson, TooDeepError } from "./canonical.ts";
+import { createHash, verify } from "node:crypto";
+import { TooDeepError } from "./canonical.ts";
 import { publicKeyObject, signBytes } from "./keys.ts";
-import { RECOVERY_MAX_CHECKS } from "./limits.ts";
+import { CHECKED_PAYLOAD_MAX_CHARS, RECOVERY_MAX_CHARS, RECOVERY_MAX_CHECKS } from "./limits.ts";
 import { PRIORITIES } from "./message.ts";
-import { payloadVariants } from "./recovery.ts";
+import { candidates } from "./recovery.ts";
 
 /** The envelope fields under a signature. `id`, `timestamp`, `thread_id` and `expires_at` are not. */
 export interface SignedFields {
@@ -21,7 +21,10 @@ export interface SignedFields {
  * payload's JSON. No escaping, no final newline.
  */
 export function signingInput(fields: SignedFields, payloadJson: string): string {
-  const hash = createHash("sha256").update(payloadJson, "utf8").digest("base64");
+  return joined(fields, createHash("sha256").update(payloadJson, "utf8").digest("base64"));
+}
+
+function joined(fields: SignedFields, hash: string): string {
   return [fields.from, fields.to, fields.subject, fields.priority ?? "normal", fields.inReplyTo ?? "", hash].join("|");
 }
 
@@ -46,11 +49,8 @@ export function isAmbiguous(fields: SignedFields): boolean {
 export function verifies(fields: SignedFields, payloadJson: string, signature: string, publicKey: Uint8Array): boolean {
   const key = publicKeyObject(publicKey);
   const bytes = signatureBytes(signature);
-  return key !== undefined && bytes !== undefined && !isAmbiguous(fields) && check(fields, payloadJson, bytes, key);
-}
-
-function check(fields: SignedFields, payloadJson: string, signature: Uint8Array, key: KeyObject): boolean {
-  return verify(null, Buffer.from(signingInput(fields, payloadJson), "utf8"), key, signature);
+  const input = Buffer.from(signingInput(fields, payloadJson), "utf8");
+  return key !== undefined && bytes !== undefined && !isAmbiguous(fields) && verify(null, input, key, bytes);
 }
 
 /** The 64 bytes of a base64 signature; `Buffer.from` alone would take anything. */
@@ -64,12 +64,15 @@ export type Verification =
   /** `payload` is the one that was signed: what to show. */
   | { verdict: "valid"; payload: Record<string, unknown> }
   | { verdict: "unsigned" }
-  | { verdict: "invalid"; reason: "ambiguous" | "malformed" | "mismatch" };
+  /** `too large`: more than is checked for anybody; the signature may be right. */
+  | { verdict: "invalid"; reason: "ambiguous" | "malformed" | "mismatch" | "too large" };
 
 /**
  * Checks a message as it was delivered. Providers and scripts wrap, re-address and re-shape messages after they were
  * signed; the known changes are undone one after the other until the signature fits. Apart from the address in the
  * envelope only `ownAddresses` are tried as recipient, or a message to somebody else could be replayed here.
+ *
+ * The work is bounded for any input, in checks and in bytes hashed.
  */
 export function verifyDelivered(
   fields: SignedFields,
@@ -83,20 +86,49 @@ export function verifyDelivered(
   const bytes = signatureBytes(signature);
   const key = publicKeyObject(publicKey);
   if (bytes === undefined || key === undefined) return { verdict: "invalid", reason: "malformed" };
-  const recipients = [...new Set([fields.to, ...ownAddresses])];
+  const envelopes = addressings(fields, ownAddresses);
   let checks = 0;
+  let hashed = 0;
   try {
-    for (const variant of payloadVariants(payload)) {
-      for (const json of new Set([canonicalJson(variant), canonicalJson(variant, "received")])) {
-        for (const to of recipients) {
-          if (checks++ >= RECOVERY_MAX_CHECKS) return { verdict: "invalid", reason: "mismatch" };
-          if (check({ ...fields, to }, json, bytes, key)) return { verdict: "valid", payload: variant };
-        }
+    if (JSON.stringify(payload).length > CHECKED_PAYLOAD_MAX_CHARS) return { verdict: "invalid", reason: "too large" };
+    for (const candidate of candidates(payload)) {
+      hashed += candidate.json.length;
+      if (hashed > RECOVERY_MAX_CHARS) break;
+      const hash = createHash("sha256").update(candidate.json, "utf8").digest("base64");
+      for (const envelope of envelopes) {
+        if (checks++ >= RECOVERY_MAX_CHECKS) break;
+        const input = Buffer.from(joined(envelope, hash), "utf8");
+        if (verify(null, input, key, bytes)) return { verdict: "valid", payload: candidate.payload };
       }
     }
   } catch (thrown) {
-    if (!(thrown instanceof TooDeepError)) throw thrown;
+    // Nested too deeply: for us, or (`RangeError`) for the engine.
+    if (!(thrown instanceof TooDeepError || thrown instanceof RangeError)) throw thrown;
     return { verdict: "invalid", reason: "malformed" };
   }
   return { verdict: "invalid", reason: "mismatch" };
+}
+
+/**
+ * The envelopes under which it may have been signed: as it came, then, where the path may have cut the recipient down
+ * to a name, with our own addresses; then as the plugin signs a subject, which it writes as a shell would.
+ */
+function addressings(fields: SignedFields, ownAddresses: readonly string[]): SignedFields[] {
+  const others = fields.to.includes("@") ? [] : ownAddresses.filter((own) => own !== fields.to);
+  const escaped = escapedSubject(fields.subject);
+  return [
+    fields,
+    ...others.map((to) => ({ ...fields, to })),
+    ...(escaped === fields.subject ? [] : [{ ...fields, subject: escaped }]),
+  ];
+}
+
+/** jq's `@tsv`, then a shell's `read`: backslash, tab and line ends written out, blanks at both ends gone. */
+function escapedSubject(subject: string): string {
+  return subject
+    .replaceAll("\\", "\\\\")
+    .replaceAll("\t", "\\t")
+    .replaceAll("\n", "\\n")
+    .replaceAll("\r", "\\r")
+    .trim();
 }
