@@ -1,13 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { startProvider } from "../../src/provider/server.ts";
-import { isObject, parseJson } from "../../src/wire/json.ts";
+import { beforeAll, describe, expect, it } from "vitest";
 import { draft, put, readJson, registeredAgent, scratchRoot, startAgent, tree } from "../support/agent.ts";
-import { bundleDriver, drive, untilFinished } from "../support/crash.ts";
+import { bundleDriver, drive, embedded, expectReadable, untilFinished } from "../support/crash.ts";
 import { createHome } from "../support/home.ts";
-import { startMaestro } from "../support/maestro.ts";
-import { scratchDirectory } from "../support/provider.ts";
 
 let driver: string;
 
@@ -17,59 +12,10 @@ beforeAll(async () => {
   return () => home.remove();
 });
 
-async function embedded(): Promise<string> {
-  const provider = await startProvider({ dataDirectory: scratchDirectory(), ratePerMinute: 0 });
-  onTestFinished(() => provider.close());
-  return provider.url;
-}
-
-async function head(home: string): Promise<string> {
-  const maestro = await startMaestro({ version: "head", home });
-  onTestFinished(() => maestro.close());
-  return maestro.url;
-}
-
-/** What every other tool finds after a crash: JSON that is whole, and no name that it would take for its own. */
-function expectReadable(root: string): void {
-  for (const file of tree(root)) {
-    if (!file.endsWith(".json")) continue;
-    expect(isObject(parseJson(readFileSync(path.join(root, file), "utf8"))), file).toBe(true);
-    if (path.basename(file) !== ".index.json") expect(path.basename(file), file).not.toMatch(/^\.|tmp/);
-  }
-}
-
-function keyOf(root: string, name: string): string | undefined {
-  const file = path.join(root, "agents", name, "keys", "private.pem");
-  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
-}
-
 const messageFiles = (root: string) => tree(root).filter((file) => /inbox.*\.json$/.test(file));
 
-describe("kill -9 before any file operation of a registration", () => {
-  it.each(["embedded", "head"])("leaves what a second one completes, with the same keys: %s", async (kind) => {
-    const shared = kind === "embedded" ? await embedded() : undefined;
-    const steps = await untilFinished(async (dieAt) => {
-      const root = scratchRoot();
-      const provider = shared ?? (await head(path.dirname(root)));
-      const name = `bob-${dieAt}`;
-      const result = await drive(driver, { root, provider, name, act: "register", dieAt });
-      expectReadable(root);
-      const key = keyOf(root, name);
-      const agent = startAgent({ root, provider, agent: name });
-      const { profile } = await agent.register({ name });
-      if (key !== undefined) expect(keyOf(root, name), `operation ${dieAt}`).toBe(key);
-      expect((await agent.send(draft(name))).id, `operation ${dieAt}`).toMatch(/^msg_/);
-      const other = startAgent({ root, agent: name });
-      expect((await other.waiting()).messages, `operation ${dieAt}`).toHaveLength(1);
-      expect((await other.waiting()).offline).toBeUndefined();
-      expect(readJson(root, "agents", ".index.json")).toEqual({ [name]: profile.agentId });
-      expectReadable(root);
-      return result;
-    });
-    expect(steps).toBeGreaterThan(20);
-  });
-
-  it("after the first registration leaves an agent that works without a second one", async () => {
+describe("kill -9 before any file operation of a renewal", () => {
+  it("leaves an agent that works without another one", async () => {
     const provider = await embedded();
     const steps = await untilFinished(async (dieAt) => {
       const root = scratchRoot();

@@ -1,7 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { build } from "esbuild";
+import { expect, onTestFinished } from "vitest";
+import { startProvider } from "../../src/provider/server.ts";
+import { isObject, parseJson } from "../../src/wire/json.ts";
+import { tree } from "./agent.ts";
+import { scratchDirectory } from "./provider.ts";
 
 /** What a driver is told: the operation at which it dies, and what to do until then. */
 export interface Drive {
@@ -66,4 +72,20 @@ export async function untilFinished(step: (dieAt: number) => Promise<"killed" | 
     killed += results.filter((result) => result === "killed").length;
     if (results.includes("finished")) return killed;
   }
+}
+
+/** What every other tool finds after a crash: JSON that is whole, and no name that it would take for its own. */
+export function expectReadable(root: string): void {
+  for (const file of tree(root)) {
+    if (!file.endsWith(".json")) continue;
+    expect(isObject(parseJson(readFileSync(path.join(root, file), "utf8"))), file).toBe(true);
+    if (path.basename(file) !== ".index.json") expect(path.basename(file), file).not.toMatch(/^\.|tmp/);
+  }
+}
+
+/** The URL of an embedded provider that ends with the test. */
+export async function embedded(): Promise<string> {
+  const provider = await startProvider({ dataDirectory: scratchDirectory(), ratePerMinute: 0 });
+  onTestFinished(() => provider.close());
+  return provider.url;
 }
