@@ -15,13 +15,19 @@ export type Purpose = "register" | "send" | "list" | "acknowledge" | "status";
  *
  * @throws AmpError for every status but 2xx, in the words of the provider, and `bad_answer` for a body that is not
  *   what the schema asks for.
+ * @param quotable the answer as an error may quote it: without the API key of the request.
  */
-export function parseAnswer<T>(schema: z.ZodType<T>, answer: HttpAnswer, purpose: Purpose): T {
-  if (answer.status < 200 || answer.status > 299) throw refusal(answer, purpose);
+export function parseAnswer<T>(
+  schema: z.ZodType<T>,
+  answer: HttpAnswer,
+  purpose: Purpose,
+  quotable: HttpAnswer = answer,
+): T {
+  if (answer.status < 200 || answer.status > 299) throw refusal(quotable, purpose);
   const parsed = schema.safeParse(parseJson(answer.text));
   if (parsed.success) return parsed.data;
   throw new AmpError("bad_answer", {
-    message: `The provider answered HTTP ${answer.status}, but not with what AMP asks for: ${excerpt(answer.text)}.`,
+    message: `The provider answered HTTP ${answer.status}, but not with what AMP asks for: ${excerpt(quotable.text)}.`,
     notDone: purpose === "list" || purpose === "status" ? "nothing was changed." : "whether it was done is unknown.",
     next: "Check that the URL is that of an AMP provider (amp_status shows it).",
     mender: "provider",
@@ -46,7 +52,7 @@ const REREGISTER =
 /** What follows from a status or an error word, for whoever reads it. The first that fits counts. */
 function ruleFor(status: number, body: ErrorBody, purpose: Purpose): Rule {
   const suggestions = body.details?.suggestions ?? body.suggestions ?? [];
-  const names = suggestions.slice(0, 5).map((name) => oneLine(name, 63));
+  const names = suggestions.slice(0, 5).map((name) => oneLine(redact(name), 63));
   const rules: readonly (readonly [boolean, Rule])[] = [
     [
       body.error === "name_taken",
@@ -139,7 +145,7 @@ export function refusal(answer: HttpAnswer, purpose: Purpose): AmpError {
   const body = errorBody(answer);
   const rule = ruleFor(answer.status, body, purpose);
   const words = [body.error, body.message].filter((word) => word !== undefined).join(": ");
-  const field = body.field === undefined ? "" : ` (field ${oneLine(body.field, 40)})`;
+  const field = body.field === undefined ? "" : ` (field ${oneLine(redact(body.field), 40)})`;
   return new AmpError(rule.code, {
     message: `The provider answered HTTP ${answer.status}: ${words === "" ? excerpt(answer.text) : clean(words)}${field}`,
     notDone: NOT_DONE[purpose],

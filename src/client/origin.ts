@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { AmpError } from "../errors.ts";
+import { oneLine } from "../wire/untrusted.ts";
 
 /**
  * The URL of a provider as a person gave it, checked: `http` or `https`, no user name in it, and no plain `http` to
@@ -17,7 +18,11 @@ export function checkedUrl(given: string, allowed: readonly string[]): URL {
       mender: "caller",
     });
   }
-  if (url.protocol === "http:" && !isNear(url.hostname) && !allowed.includes(url.hostname)) {
+  if (
+    url.protocol === "http:" &&
+    !isNear(url.hostname) &&
+    !allowed.some((host) => host.toLowerCase() === url.hostname)
+  ) {
     throw new AmpError("insecure_url", {
       message: `${url.hostname} is not on this machine or its private network, and http:// would send the API key readable by anyone on the way.`,
       notDone: "no request was made.",
@@ -28,8 +33,9 @@ export function checkedUrl(given: string, allowed: readonly string[]): URL {
   return url;
 }
 
+/** Whatever stands before an `@` may be a password, however the rest is written. */
 function shown(given: string): string {
-  return given.replace(/\/\/[^/@]*@/, "//…@").slice(0, 100);
+  return oneLine(given.includes("@") ? `…${given.slice(given.lastIndexOf("@"))}` : given, 100);
 }
 
 /** Loopback, private (RFC 1918, RFC 4193), link-local, or a name that only the local network resolves. */

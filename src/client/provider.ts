@@ -16,6 +16,7 @@ import {
 import { parseJson } from "../wire/json.ts";
 import { PENDING_PAGE, PROBE_DEADLINE } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
+import { redact, withoutKey } from "../wire/secrets.ts";
 import { errorBody, parseAnswer, refusal } from "./answer.ts";
 import type { Http, HttpAnswer } from "./http.ts";
 
@@ -103,7 +104,9 @@ export class ProviderClient {
 
   /** @param body the route request, already serialised: its payload's bytes are the ones that were signed. */
   async route(body: string, signal?: AbortSignal): Promise<Routed> {
-    return parseAnswer(routedSchema, await this.#call("POST", PATHS.route, { body, signal }), "send");
+    const answer = this.#quotable(await this.#call("POST", PATHS.route, { body, signal }));
+    const { note, error, ...routed } = parseAnswer(routedSchema, answer, "send");
+    return { ...routed, note: note && redact(note), error: error && redact(error) };
   }
 
   /**
@@ -116,7 +119,7 @@ export class ProviderClient {
     const limit = options.limit ?? PENDING_PAGE;
     try {
       const answer = await this.#call("GET", `${PATHS.pending}?limit=${limit}`, options);
-      const { messages: items, remaining = 0 } = parseAnswer(pendingSchema, answer, "list");
+      const { messages: items, remaining = 0 } = parseAnswer(pendingSchema, answer, "list", this.#quotable(answer));
       const messages = items.map(readMessage).filter((message) => message !== undefined);
       return { messages, unreadable: items.length - messages.length, remaining };
     } catch (thrown) {
@@ -128,7 +131,8 @@ export class ProviderClient {
 
   /** Takes one message off the queue; `false` if it was not there (any more). */
   async acknowledge(id: string, signal?: AbortSignal): Promise<boolean> {
-    const answer = await this.#call("DELETE", `${PATHS.pending}?id=${encodeURIComponent(id)}`, { signal });
+    const path = `${PATHS.pending}?id=${encodeURIComponent(id)}`;
+    const answer = this.#quotable(await this.#call("DELETE", path, { signal }));
     if (answer.status === 404 && errorBody(answer).error === "not_found") return false;
     parseAnswer(acknowledgedSchema, answer, "acknowledge");
     return true;
@@ -136,8 +140,14 @@ export class ProviderClient {
 
   /** Takes up to 100 messages off the queue; the provider says how many were there. */
   async acknowledgeAll(ids: readonly string[], signal?: AbortSignal): Promise<void> {
-    const answer = await this.#call("POST", PATHS.pending, { body: JSON.stringify({ ids }), signal });
+    const body = JSON.stringify({ ids });
+    const answer = this.#quotable(await this.#call("POST", PATHS.pending, { body, signal }));
     parseAnswer(acknowledgedSchema, answer, "acknowledge");
+  }
+
+  /** What a provider says may echo the key that it was sent. Messages alone are taken as they are. */
+  #quotable(answer: HttpAnswer): HttpAnswer {
+    return { ...answer, text: withoutKey(answer.text, this.#apiKey) };
   }
 
   #call(

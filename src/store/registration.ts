@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AmpError } from "../errors.ts";
 import type { Registered } from "../wire/api.ts";
 import { isObject } from "../wire/json.ts";
@@ -117,8 +117,11 @@ export async function keepRegistration(
   const config = join(directory, "config.json");
   await disk.write(config, json(mergedConfig(await readObject(disk, config), fields)), SECRET_MODE);
   await disk.write(join(directory, "IDENTITY.md"), identityText(fields), PUBLIC_MODE);
-  await linkAgentId(home, prepared, fields.providerAgentId, directory);
-  await indexName(home, prepared.name, fields.providerAgentId, directory);
+  // The protocol's single-agent layout keeps its one agent in the root, which no name under `agents/` stands for.
+  if (dirname(directory) === (await disk.realDirectory(home.agents))) {
+    await linkAgentId(home, prepared, fields.providerAgentId, directory);
+    await indexName(home, prepared.name, fields.providerAgentId, directory);
+  }
   return readProfile(disk, directory);
 }
 
