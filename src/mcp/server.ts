@@ -2,6 +2,7 @@ import { McpServer } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Agent } from "../agent/agent.ts";
 import { VERSION } from "../version.ts";
+import { FLUSH_GRACE } from "../wire/limits.ts";
 import { INSTRUCTIONS } from "./instructions.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
@@ -36,5 +37,16 @@ export async function serve(agent: Agent): Promise<void> {
   const connection = serveStdio(() => createServer(agent));
   await ended;
   await connection.close();
-  await agent.close();
+  await Promise.all([flushed(process.stdout), agent.close()]);
+}
+
+/** What was written has left, or the host does not read it in time: the end of the process drops the rest. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    const grace = setTimeout(resolve, FLUSH_GRACE);
+    stream.write("", () => {
+      clearTimeout(grace);
+      resolve();
+    });
+  });
 }
