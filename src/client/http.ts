@@ -47,7 +47,7 @@ export class Http {
     });
     this.#revive = options.revive;
     this.#now = options.now ?? Date.now;
-    this.#wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal, ref: false }));
+    this.#wait = options.wait ?? ((milliseconds, signal) => pause(milliseconds, undefined, { signal }));
   }
 
   /**
