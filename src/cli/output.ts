@@ -29,3 +29,14 @@ export function printError(output: Output, error: AmpError, isJson: boolean): vo
   if (isJson) output.stdout(`${JSON.stringify({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
   else output.stderr(`${error.describe()}\n`);
 }
+
+/** What was written to stdout has left; of a reader that does not read, not before `grace` milliseconds. */
+export function flushed(grace?: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = grace === undefined ? undefined : setTimeout(resolve, grace);
+    process.stdout.write("", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

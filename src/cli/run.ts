@@ -3,7 +3,7 @@ import { Agent, type AgentOptions } from "../agent/agent.ts";
 import { type Flags, readSettings } from "../agent/settings.ts";
 import { toAmpError } from "../errors.ts";
 import { redact } from "../wire/secrets.ts";
-import { type Answer, type Output, printAnswer, printError } from "./output.ts";
+import { type Answer, flushed, type Output, printAnswer, printError } from "./output.ts";
 
 export interface CommonOptions extends Flags {
   json?: boolean;
@@ -32,6 +32,7 @@ export async function runAs(
     return 1;
   } finally {
     await agent.close();
+    await flushed();
   }
 }
 

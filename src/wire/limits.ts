@@ -65,6 +65,8 @@ export const INBOX_DEFAULT = 20;
 export const INBOX_MAX = 50;
 /** Characters of a subject in the index: what tells two messages apart; twenty of them fit the budget of a list. */
 export const INDEX_SUBJECT_CHARS = 60;
+/** What the end of a server grants to answers that the host has not read yet; see `CLOSE_GRACE`. */
+export const FLUSH_GRACE = 50;
 /** Ids in one `amp_ack`: the providers' own batch maximum. */
 export const ACK_MAX = 100;
 
@@ -81,8 +83,8 @@ export const RATE_PER_MINUTE = 60;
 export const RATE_WINDOW = 60_000;
 /** How long the provider keeps an idle connection: longer than `KEEP_ALIVE`, so that the client is who hangs up. */
 export const SERVER_KEEP_ALIVE = 2 * KEEP_ALIVE;
-/** What closing grants to requests in flight. A host expects an exit within 100 ms. */
-export const CLOSE_GRACE = 50;
+/** What closing grants to requests in flight, which take some milliseconds. A host expects an exit within 100 ms. */
+export const CLOSE_GRACE = 20;
 /** A temporary file is renamed within moments; one that is this old was left by a process that died. */
 export const TEMPORARY_STALE = 60 * 60 * 1000;
 /** Characters of an agent's alias: a name for people to read, in a list. */

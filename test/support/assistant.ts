@@ -23,6 +23,8 @@ export interface Assistant {
   stderr(): string;
   /** Closes the connection; the end of the test does it too. */
   close(): Promise<void>;
+  /** `kill -9`, and the wait for its end. */
+  kill(): Promise<void>;
 }
 
 /** `2026`: the 2026-07-28 protocol and the current client; `1.x`: `initialize`, and the client of the 1.x SDK. */
@@ -80,6 +82,7 @@ export async function startAssistant(url: string, options: AssistantOptions = {}
     home,
     stderr: connected.stderr,
     close: connected.close,
+    kill: connected.kill,
     async call(tool, args = {}) {
       const { content, structuredContent, isError } = toldSchema.parse(
         await client.callTool({ name: tool, arguments: args }),

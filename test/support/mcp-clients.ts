@@ -17,6 +17,8 @@ export interface Connected<C> {
   close(): Promise<void>;
   /** All that the server wrote to stderr so far. */
   stderr(): string;
+  /** `kill -9` for the server, and the wait for its end. */
+  kill(): Promise<void>;
 }
 
 const INFO = { name: "amp-mcp-test", version: "1.0.0" };
@@ -37,7 +39,7 @@ export async function connectClient(options: ClientOptions, era: Era = "modern")
   const stderr = collect(transport.stderr);
   const client = new Client(INFO, { versionNegotiation: { mode: MODES[era] } });
   await client.connect(transport);
-  return { client, close: () => client.close(), stderr };
+  return { client, close: () => client.close(), stderr, kill: () => kill(client, transport.pid) };
 }
 
 /** The 1.x SDK's client, on which most hosts of today are built, connected to the built executable. */
@@ -46,7 +48,14 @@ export async function connectOldClient(options: ClientOptions): Promise<Connecte
   const stderr = collect(transport.stderr);
   const client = new OldClient(INFO);
   await client.connect(transport);
-  return { client, close: () => client.close(), stderr };
+  return { client, close: () => client.close(), stderr, kill: () => kill(client, transport.pid) };
+}
+
+function kill(client: { onclose?: (() => void) | undefined }, pid: number | null): Promise<void> {
+  return new Promise((resolve) => {
+    client.onclose = resolve;
+    if (pid !== null) process.kill(pid, "SIGKILL");
+  });
 }
 
 function parameters({ args = [], env, cwd }: ClientOptions) {

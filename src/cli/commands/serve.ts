@@ -1,6 +1,7 @@
 import type { Flags } from "../../agent/settings.ts";
 import { serve } from "../../mcp/server.ts";
-import type { Output } from "../output.ts";
+import { FLUSH_GRACE } from "../../wire/limits.ts";
+import { flushed, type Output } from "../output.ts";
 import { openAgent } from "../run.ts";
 
 interface Options extends Flags {
@@ -15,7 +16,7 @@ export async function serveCommand(options: Options, env: NodeJS.ProcessEnv, out
   const embedded = isEmbedded ? lazyProvider(options) : undefined;
   const agent = openAgent(options, env, output, { revive: embedded?.revive });
   await serve(agent);
-  await Promise.all([agent.close(), embedded?.close()]);
+  await Promise.all([flushed(FLUSH_GRACE), agent.close(), embedded?.close()]);
   return 0;
 }
 
