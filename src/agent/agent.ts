@@ -16,6 +16,7 @@ import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { type Composed, compose, type Draft } from "./compose.ts";
 import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
+import { KeyLedger } from "./key-ledger.ts";
 import { Mailbox, type Waiting } from "./mailbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
 import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
@@ -225,7 +226,8 @@ export class Agent {
   }
 
   async judge(stored: StoredMessage): Promise<Judgement> {
-    return (await this.#open()).trust.judge(stored.message);
+    const { trust, mailbox } = await this.#open();
+    return withRepeat(await trust.judge(stored.message), mailbox.repeatOf(stored));
   }
 
   /** Messages in full, in the order asked for; `undefined` for an id that is nowhere. Consumes nothing. */
@@ -234,9 +236,8 @@ export class Agent {
       const found: (ReadMessage | undefined)[] = [];
       for (const id of ids) {
         const stored = await mailbox.find(id, signal);
-        const judgement = stored && (await trust.judge(stored.message));
-        if (stored && judgement) await trust.remember(stored.message, judgement);
-        found.push(stored && judgement ? { stored, judgement } : undefined);
+        const judgement = stored && (await trust.judgeAndRemember(stored.message, signal));
+        found.push(stored && judgement && { stored, judgement: withRepeat(judgement, mailbox.repeatOf(stored)) });
       }
       return found;
     });
@@ -267,6 +268,13 @@ export class Agent {
       }
       return result;
     });
+  }
+
+  /** Senders' keys, for people to decide about. */
+  async keys(): Promise<KeyLedger> {
+    const { profile, client, mailbox } = await this.#open();
+    const received = async () => (await mailbox.received()).map(({ message }) => message);
+    return new KeyLedger(new KnownKeys(this.home, profile.directory), client, received, this.#now);
   }
 
   /** Removes the files of acknowledged messages that came in longer ago than `age` milliseconds. Returns their paths. */
@@ -312,7 +320,7 @@ export class Agent {
     const profile = requireRegistered(await this.identity());
     const client = new ProviderClient(this.#http, this.#apiBase(profile), profile.apiKey);
     const mailbox = new Mailbox(this.home, profile, client, this.#store, this.#now);
-    const trust = new Trust(new KnownKeys(this.home, profile.directory), profile.address, this.#now);
+    const trust = new Trust(new KnownKeys(this.home, profile.directory), client, profile.address, this.#now);
     this.#session = { profile, client, mailbox, trust };
     return this.#session;
   }
@@ -349,6 +357,12 @@ export class Agent {
     if (endpoint !== undefined) return { value: endpoint, from: "the agent's registration" };
     return { value: DEFAULT_PROVIDER, from: "default" };
   }
+}
+
+function withRepeat(judgement: Judgement, earlier: string | undefined): Judgement {
+  if (earlier === undefined) return judgement;
+  const remark = `same signature as ${oneLine(earlier, 128)}: the same words sent twice, or a replay`;
+  return { ...judgement, remarks: [remark, ...judgement.remarks] };
 }
 
 export function unknownMessage(id: string): AmpError {

@@ -30,6 +30,7 @@ export class Mailbox {
   readonly #now: () => number;
   /** Ids that the provider's queue showed when it was last looked at. */
   #queued = new Set<string>();
+  readonly #repeats = new Map<string, string>();
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
     this.#home = home;
@@ -45,11 +46,11 @@ export class Mailbox {
    */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
     const directories = await this.#inboxes();
-    const before = await this.#store.list(directories);
+    const before = await this.#list(directories);
     const known = new Set(before.messages.map(idOf));
     const queue = await this.#fetchQueue(known, signal);
     this.#queued = queue.ids;
-    const { messages, unreadable } = await this.#store.list(directories);
+    const { messages, unreadable } = await this.#list(directories);
     const waiting: StoredMessage[] = [];
     for (const stored of messages) {
       if (queue.isWhole && known.has(idOf(stored)) && this.#wasTakenElsewhere(stored)) {
@@ -109,7 +110,7 @@ export class Mailbox {
 
   /** Marks the copies as waiting on disk alone, then takes the page off the queue. */
   async #release(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    const { messages } = await this.#store.list(await this.#inboxes());
+    const { messages } = await this.#list(await this.#inboxes());
     const page = messages.filter((stored) => ids.includes(idOf(stored)));
     for (const stored of page) await this.#store.release(stored);
     await this.#client.acknowledgeAll(page.map(idOf), signal);
@@ -120,7 +121,7 @@ export class Mailbox {
    * last: of a message to ourselves the one that was received is meant.
    */
   async find(id: string, signal?: AbortSignal): Promise<StoredMessage | undefined> {
-    const received = async () => findMessage((await this.#store.list(await this.#inboxes())).messages, id);
+    const received = async () => findMessage((await this.#list(await this.#inboxes())).messages, id);
     const found = await received();
     if (found !== undefined) return found;
     const { offline } = await this.waiting(signal);
@@ -143,16 +144,44 @@ export class Mailbox {
     return wasTakenOff || (wasUnread && !isQueued) ? "acknowledged" : "already gone";
   }
 
+  /** Everything that was ever received and is still on disk. */
+  async received(): Promise<StoredMessage[]> {
+    return (await this.#list(await this.#inboxes())).messages;
+  }
+
   /** Files of acknowledged messages received longer ago than `age` milliseconds; what waits or was sent stays. */
   async prune(age: number, isDryRun: boolean): Promise<string[]> {
-    const { messages } = await this.#store.list(await this.#inboxes());
-    const old = messages.filter(({ status, receivedAt }) => status !== "unread" && this.#now() - receivedAt > age);
+    const old = (await this.received()).filter(
+      ({ status, receivedAt }) => status !== "unread" && this.#now() - receivedAt > age,
+    );
     if (!isDryRun) for (const { path } of old) await this.#home.disk.remove(path);
     return old.map(({ path }) => path);
   }
 
   async keepSent(id: string, envelope: object, payload: object): Promise<void> {
     await this.#store.keepSent(this.#sent, id, envelope, payload, new Date(this.#now()));
+  }
+
+  /**
+   * The id of an earlier message with the same signature. A signature covers neither id nor time, so whoever saw a
+   * message can send it again under a new id; but a sender who writes the same words twice signs the same, too.
+   */
+  repeatOf(stored: StoredMessage): string | undefined {
+    return this.#repeats.get(idOf(stored));
+  }
+
+  async #list(directories: readonly string[]): Promise<{ messages: StoredMessage[]; unreadable: string[] }> {
+    const listed = await this.#store.list(directories);
+    const first = new Map<string, string>();
+    this.#repeats.clear();
+    for (const stored of [...listed.messages].sort((a, b) => a.receivedAt - b.receivedAt)) {
+      const { signature } = stored.message.envelope;
+      if (!signature) continue;
+      const earlier = first.get(signature);
+      if (earlier === undefined) first.set(signature, idOf(stored));
+      else this.#repeats.set(idOf(stored), earlier);
+    }
+    return listed;
   }
 
   get #inbox(): string {

@@ -116,6 +116,24 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .addOption(json)
     .action(async (options) => done(await (await import("./commands/status.ts")).statusCommand(options, env, output)));
 
+  add("keys", "senders' keys: what is known, and what a person decides about them")
+    .argument("[command]", "list (default), show <address>, trust <address> <fingerprint|key>, forget <address>")
+    .argument("[address]", "full address of the sender")
+    .argument("[key]", "fingerprint or public key, compared over another channel")
+    .addOption(agent)
+    .addOption(directory)
+    .addOption(provider)
+    .addOption(json)
+    .action(async (command, address, key, options) =>
+      done(
+        await (await import("./commands/keys.ts")).keysCommand(
+          { ...options, command: command ?? "list", address, key },
+          env,
+          output,
+        ),
+      ),
+    );
+
   add("doctor", "say what is wrong with the config directory")
     .option("--fix", "repair what is safe to repair")
     .addOption(directory)

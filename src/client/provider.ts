@@ -1,4 +1,5 @@
 import { AmpError } from "../errors.ts";
+import { sameAddress } from "../wire/address.ts";
 import {
   API_BASE,
   acknowledgedSchema,
@@ -10,10 +11,12 @@ import {
   type RegisterRequest,
   type Routed,
   registeredSchema,
+  resolvedSchema,
   routedSchema,
   WELL_KNOWN,
 } from "../wire/api.ts";
 import { parseJson } from "../wire/json.ts";
+import { parsePublicKey } from "../wire/keys.ts";
 import { PENDING_PAGE, PROBE_DEADLINE } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
 import { redact, withoutKey } from "../wire/secrets.ts";
@@ -148,6 +151,22 @@ export class ProviderClient {
   /** What a provider says may echo the key that it was sent. Messages alone are taken as they are. */
   #quotable(answer: HttpAnswer): HttpAnswer {
     return { ...answer, text: withoutKey(answer.text, this.#apiKey) };
+  }
+
+  /**
+   * The public key that the provider has for an address; `undefined` where it has none, cannot say, or answers with
+   * another address than the one asked for (AI Maestro looks up the bare name, whatever follows it).
+   */
+  async resolve(address: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    try {
+      const path = `${PATHS.resolve}/${encodeURIComponent(address)}`;
+      const answer = await this.#call("GET", path, { deadline: PROBE_DEADLINE, signal });
+      const { address: found, public_key } = parseAnswer(resolvedSchema, answer, "status");
+      return sameAddress(found, address) ? parsePublicKey(public_key) : undefined;
+    } catch (thrown) {
+      if (thrown instanceof AmpError) return undefined;
+      throw thrown;
+    }
   }
 
   #call(

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { isObject, parseJson, text } from "../wire/json.ts";
 import { derFingerprint, fingerprint, publicKeyToPem, sameKey } from "../wire/keys.ts";
-import { MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { CONFIG_FILE_MAX_BYTES, MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
 import { readMessage } from "../wire/message.ts";
 import { PRIVATE_DIRECTORY_MODE, PUBLIC_MODE, SECRET_MODE } from "./disk.ts";
 import type { Finding } from "./findings.ts";
@@ -16,6 +16,7 @@ export async function checkAgent(home: Home, profile: Profile): Promise<Finding[
     keys(home, profile),
     configuration(home, profile),
     unreadableMail(home, profile.directory),
+    ledger(home, profile.directory),
   ]);
   return checks.flat();
 }
@@ -118,6 +119,20 @@ async function configuration(home: Home, profile: Profile): Promise<Finding[]> {
       path: join(directory, hasKeyFile ? "config.json" : "api_key"),
       problem: hasKeyFile ? `has lost ${lost.join(", ")}` : "is missing; the guide's scripts need it",
       repair: () => restoreConfig(home, { ...profile, apiKey, address, endpoint }),
+    },
+  ];
+}
+
+/** Without its ledger of keys an agent recognises nobody. */
+async function ledger(home: Home, directory: string): Promise<Finding[]> {
+  const path = join(directory, "known_keys.json");
+  const content = await home.disk.read(path, CONFIG_FILE_MAX_BYTES);
+  if (content === undefined || isObject(parseJson(content))) return [];
+  return [
+    {
+      path,
+      problem: "is damaged, so that no sender's key can be compared",
+      advice: "Restore it, or move it away: then every sender is a first contact again.",
     },
   ];
 }

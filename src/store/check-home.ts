@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { isObject, parseJson } from "../wire/json.ts";
+import { CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
 import { checkAgent } from "./check-agent.ts";
 import { isTemporary } from "./disk.ts";
 import type { Finding } from "./findings.ts";
@@ -58,6 +60,16 @@ async function strayDirectory(home: Home, path: string): Promise<Finding> {
 async function index(home: Home, profiles: readonly Profile[]): Promise<Finding[]> {
   const entries = await home.index();
   const findings: Finding[] = [];
+  const content = await home.disk.read(home.indexFile, CONFIG_FILE_MAX_BYTES);
+  if (content !== undefined && !isObject(parseJson(content))) {
+    return [
+      {
+        path: home.indexFile,
+        problem: "is damaged",
+        advice: "Restore it, or move it away and run: amp-mcp doctor --fix",
+      },
+    ];
+  }
   for (const { name, directory, agentId } of profiles) {
     // Of two that claim one name a person has to choose first.
     if (profiles.filter((profile) => profile.name === name).length > 1) continue;

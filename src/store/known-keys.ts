@@ -4,7 +4,7 @@ import { parsePublicKey } from "../wire/keys.ts";
 import { SECRET_MODE } from "./disk.ts";
 import type { Home } from "./home.ts";
 import { withLock } from "./lock.ts";
-import { readObject } from "./profile.ts";
+import { readObjectToChange } from "./profile.ts";
 
 /** A sender's key as it was first met. The first names are those of AI Maestro's own ledger. */
 const knownKeySchema = z.looseObject({
@@ -33,19 +33,48 @@ export class KnownKeys {
     return join(this.#directory, "known_keys.json");
   }
 
+  /** @throws AmpError `storage_failed` where the ledger is damaged: then nobody is known, and nobody is new. */
   async find(address: string): Promise<{ key: Uint8Array; entry: KnownKey } | undefined> {
-    const parsed = knownKeySchema.safeParse((await readObject(this.#home.disk, this.#path))[address.toLowerCase()]);
+    const parsed = knownKeySchema.safeParse((await this.#read())[address.toLowerCase()]);
     const key = parsed.success ? parsePublicKey(parsed.data.public_key) : undefined;
     return parsed.success && key !== undefined ? { key, entry: parsed.data } : undefined;
   }
 
+  async list(): Promise<[string, KnownKey][]> {
+    return Object.entries(await this.#read()).flatMap(([address, entry]) => {
+      const parsed = knownKeySchema.safeParse(entry);
+      return parsed.success ? [[address, parsed.data]] : [];
+    });
+  }
+
+  #read(): Promise<Record<string, unknown>> {
+    return readObjectToChange(this.#home.disk, this.#path);
+  }
+
   /** Remembers a key for an address that has none yet. */
-  async add(address: string, entry: KnownKey): Promise<void> {
-    await withLock(this.#home.disk, join(this.#directory, ".known_keys.lock"), async () => {
-      const all = await readObject(this.#home.disk, this.#path);
-      if (all[address.toLowerCase()] !== undefined) return;
-      const next = `${JSON.stringify({ ...all, [address.toLowerCase()]: entry }, null, 2)}\n`;
-      await this.#home.disk.write(this.#path, next, SECRET_MODE);
+  add(address: string, entry: KnownKey): Promise<boolean> {
+    return this.#change(address, (old) => old ?? entry);
+  }
+
+  /** Puts a key in the place of the one known. Only a person may ask for this. */
+  replace(address: string, entry: KnownKey): Promise<boolean> {
+    return this.#change(address, () => entry);
+  }
+
+  /** Forgets an address; its next message is a first contact again. `false` if it was not known. */
+  forget(address: string): Promise<boolean> {
+    return this.#change(address, () => undefined);
+  }
+
+  async #change(address: string, next: (old: unknown) => unknown): Promise<boolean> {
+    return withLock(this.#home.disk, join(this.#directory, ".known_keys.lock"), async () => {
+      const key = address.toLowerCase();
+      const { [key]: old, ...others } = await this.#read();
+      const entry = next(old);
+      if (entry === old) return false;
+      const all = entry === undefined ? others : { ...others, [key]: entry };
+      await this.#home.disk.write(this.#path, `${JSON.stringify(all, null, 2)}\n`, SECRET_MODE);
+      return true;
     });
   }
 }

@@ -1,4 +1,5 @@
 import { basename, join } from "node:path";
+import { AmpError } from "../errors.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
 import { type KeyPair, keyPairFromPem, parsePublicKey } from "../wire/keys.ts";
 import { CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
@@ -106,6 +107,25 @@ export async function readObject(disk: Disk, path: string): Promise<Record<strin
   const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
   const parsed = content === undefined ? undefined : parseJson(content);
   return isObject(parsed) ? parsed : {};
+}
+
+/**
+ * The JSON object in a file that is about to be changed, so that nothing which others wrote into it is lost: empty
+ * where there is no file.
+ *
+ * @throws AmpError `storage_failed` where something else than a JSON object is in it.
+ */
+export async function readObjectToChange(disk: Disk, path: string): Promise<Record<string, unknown>> {
+  const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
+  if (content === undefined && (await disk.about(path)) === undefined) return {};
+  const parsed = content === undefined ? undefined : parseJson(content);
+  if (isObject(parsed)) return parsed;
+  throw new AmpError("storage_failed", {
+    message: `${path} is damaged: expected a JSON object, found something else.`,
+    notDone: "it was left as it is, and nothing was added to it.",
+    next: "Restore it from a backup, or move it away; then call again.",
+    mender: "person",
+  });
 }
 
 export function privateKeyFile(directory: string): string {

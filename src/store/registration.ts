@@ -15,6 +15,7 @@ import {
   type RegisteredProfile,
   readKeyPair,
   readObject,
+  readObjectToChange,
   readProfile,
   readPublicKey,
 } from "./profile.ts";
@@ -248,10 +249,14 @@ function isLinkName(agentId: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9-]{7,63}$/.test(agentId);
 }
 
-/** Enters a name in `.index.json`, unless it leads to another live agent there. */
+/**
+ * Enters a name in `.index.json`, unless it leads to another live agent there. A damaged index is left alone: the
+ * name is found by its directory, too, and `doctor` tells.
+ */
 export async function indexName(home: Home, name: string, agentId: string, directory: string): Promise<void> {
   await withLock(home.disk, join(home.root, ".index.lock"), async () => {
-    const index = await readObject(home.disk, home.indexFile);
+    const index = await readObjectToChange(home.disk, home.indexFile).catch(() => undefined);
+    if (index === undefined) return;
     const current = index[name];
     const present = typeof current === "string" ? await home.inside(join(home.agents, current)) : undefined;
     if (present === directory) return;

@@ -11,6 +11,7 @@ export const PATHS = {
   register: "/register",
   route: "/route",
   pending: "/messages/pending",
+  resolve: "/agents/resolve",
 } as const;
 
 const line = z.string().optional().catch(undefined);
@@ -48,6 +49,8 @@ export const registeredSchema = z.looseObject({
   registered_at: line,
 });
 export type Registered = z.infer<typeof registeredSchema>;
+
+export const resolvedSchema = z.looseObject({ address: z.string(), public_key: z.string() });
 
 export const routedSchema = z.looseObject({
   id: line,

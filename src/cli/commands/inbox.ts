@@ -96,7 +96,7 @@ function messageLines({ stored, judgement }: ReadMessage): string[] {
     ["Priority", envelope.priority],
     ["Sent", envelope.timestamp],
     ["In reply to", envelope.in_reply_to],
-    ["Signature", `${judgement.verdict}${judgement.note ? ` (${judgement.note})` : ""}`],
+    ["Signature", `${judgement.verdict}${judgement.remarks.length > 0 ? ` (${judgement.remarks.join("; ")})` : ""}`],
   ];
   return [
     ...facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(13)}${oneLine(value, 300)}`] : [])),
@@ -112,7 +112,7 @@ function messageJson({ stored, judgement }: ReadMessage): Record<string, unknown
     id: envelope.id,
     status: stored.status,
     signature: judgement.verdict,
-    note: judgement.note,
+    remarks: judgement.remarks,
     envelope,
     payload: judgement.payload,
   };
