@@ -28,8 +28,8 @@ export class Mailbox {
   readonly #client: ProviderClient;
   readonly #store: MessageStore;
   readonly #now: () => number;
-  /** Ids that the provider's queue showed when it was last looked at. */
-  #queued = new Set<string>();
+  /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
+  #queued: Set<string> | undefined;
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
     this.#home = home;
@@ -41,15 +41,14 @@ export class Mailbox {
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {
     const queue = await this.#lookIntoQueue(signal);
-    this.#queued = new Set(queue.messages.map(({ envelope }) => envelope.id));
-    const directories = await this.#inboxes();
-    const known = await this.#store.list(directories);
+    const known = await this.#store.list(await this.#inboxes());
     const ids = new Set(known.messages.map(({ message }) => message.envelope.id));
     const fresh = queue.messages.filter(({ envelope }) => !ids.has(envelope.id));
     for (const message of fresh) {
       await this.#store.keep(this.#inbox, message, { at: new Date(this.#now()), from: this.#client.base });
     }
-    const { messages, unreadable } = fresh.length > 0 ? await this.#store.list(directories) : known;
+    // Looked up once more: an agent of the guide's script has no inbox before its first message.
+    const { messages, unreadable } = fresh.length > 0 ? await this.#store.list(await this.#inboxes()) : known;
     const waiting = await this.#stillWaiting(messages, queue);
     return {
       messages: waiting.sort(byUrgencyThenAge),
@@ -61,8 +60,11 @@ export class Mailbox {
 
   async #lookIntoQueue(signal: AbortSignal | undefined): Promise<PendingPage & { offline: AmpError | undefined }> {
     try {
-      return { ...(await this.#client.pending({ signal })), offline: undefined };
+      const page = await this.#client.pending({ signal });
+      this.#queued = new Set(page.messages.map(({ envelope }) => envelope.id));
+      return { ...page, offline: undefined };
     } catch (thrown) {
+      this.#queued = new Set();
       return { messages: [], remaining: 0, unreadable: 0, offline: toAmpError(thrown) };
     }
   }
@@ -76,9 +78,10 @@ export class Mailbox {
     queue: PendingPage & { offline: AmpError | undefined },
   ): Promise<StoredMessage[]> {
     const isWholeQueue = queue.offline === undefined && queue.remaining === 0 && queue.unreadable === 0;
+    const queued = new Set(queue.messages.map(({ envelope }) => envelope.id));
     const waiting: StoredMessage[] = [];
     for (const stored of messages) {
-      if (this.#queued.has(stored.message.envelope.id)) waiting.push(stored);
+      if (queued.has(stored.message.envelope.id)) waiting.push(stored);
       else if (stored.status === "unread") {
         const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
         const wasHere = stored.queuedAt === this.#client.base;
@@ -102,17 +105,20 @@ export class Mailbox {
   }
 
   /**
-   * Takes a message off the provider's queue and marks its file read; the file stays. Doing it twice is fine.
+   * Takes a message off the provider's queue and marks its file read; the file stays. Doing it twice is fine. What once
+   * came from a queue is asked for whatever URL it came from: two of them may be one provider.
    *
    * @throws AmpError of the provider; then nothing was changed.
    */
   async acknowledge(stored: StoredMessage, signal?: AbortSignal): Promise<"acknowledged" | "already gone"> {
     const { id } = stored.message.envelope;
-    const isQueued = stored.queuedAt === this.#client.base || this.#queued.has(id);
+    if (this.#queued === undefined && stored.queuedAt === undefined) await this.#lookIntoQueue(signal);
+    const isHere = stored.queuedAt === this.#client.base || this.#queued?.has(id) === true;
+    const isQueued = isHere || stored.queuedAt !== undefined;
     const wasTakenOff = isQueued && (await this.#client.acknowledge(id, signal));
     const wasUnread = stored.status === "unread";
     if (wasUnread) await this.#store.mark(stored, "read", new Date(this.#now()));
-    return wasTakenOff || (wasUnread && !isQueued) ? "acknowledged" : "already gone";
+    return wasTakenOff || (wasUnread && !isHere) ? "acknowledged" : "already gone";
   }
 
   async keepSent(id: string, envelope: object, payload: object): Promise<void> {
