@@ -8,7 +8,7 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { KnownKeys } from "../store/known-keys.ts";
 import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
-import { type RegisteredProfile, readKeyPair, readPublicKey } from "../store/profile.ts";
+import { type RegisteredProfile, readKeyPair, readProfile, readPublicKey } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
@@ -135,7 +135,7 @@ export class Agent {
     const base = { identity, provider, root: this.home.root };
     try {
       const found = await discover(this.#http, checkedUrl(provider.value, this.settings.allowHttp), signal);
-      const waiting = identity.kind === "registered" ? await (await this.#open()).mailbox.waiting(signal) : undefined;
+      const waiting = identity.kind === "registered" ? await this.waiting(signal) : undefined;
       return { ...base, found, offline: waiting?.offline, waiting };
     } catch (thrown) {
       return {
@@ -222,7 +222,18 @@ export class Agent {
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    return this.#withSession(({ mailbox }) => mailbox.waiting(signal));
+    return this.#withSession(async ({ mailbox, profile }) => {
+      const waiting = await mailbox.waiting(signal);
+      const isRefused = waiting.offline?.code === "unauthorized";
+      if (isRefused && (await this.#renewedKey(profile)) !== undefined) throw waiting.offline;
+      return waiting;
+    });
+  }
+
+  /** The API key that another program has put in place of the one in use. */
+  async #renewedKey({ directory, apiKey }: RegisteredProfile): Promise<string | undefined> {
+    const now = (await readProfile(this.home.disk, directory)).apiKey;
+    return now === apiKey ? undefined : now;
   }
 
   async judge(stored: StoredMessage): Promise<Judgement> {

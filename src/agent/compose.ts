@@ -134,7 +134,7 @@ function checkContext(context: unknown): void {
 
 function checkReply(inReplyTo: string | undefined): void {
   if (inReplyTo === undefined) return;
-  if (inReplyTo === "" || inReplyTo.length > 256 || /[|\p{Cc}\s]/u.test(inReplyTo)) {
+  if (inReplyTo === "" || inReplyTo.length > 256 || /[|\p{Cc}\p{Cs}\s]/u.test(inReplyTo)) {
     throw refusedArgument("in_reply_to", "a message id as amp_inbox shows it", `"${oneLine(inReplyTo, 80)}"`);
   }
 }

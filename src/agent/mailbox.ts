@@ -28,8 +28,8 @@ export class Mailbox {
   readonly #client: ProviderClient;
   readonly #store: MessageStore;
   readonly #now: () => number;
-  /** Ids that the provider's queue showed when it was last looked at. */
-  #queued = new Set<string>();
+  /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
+  #queued: ReadonlySet<string> | undefined;
   readonly #repeats = new Map<string, string>();
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
@@ -45,17 +45,18 @@ export class Mailbox {
    * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
    */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    const directories = await this.#inboxes();
-    const before = await this.#list(directories);
+    const before = await this.#list(await this.#inboxes());
     const known = new Set(before.messages.map(idOf));
     const queue = await this.#fetchQueue(known, signal);
     this.#queued = queue.ids;
-    const { messages, unreadable } = await this.#list(directories);
+    // Looked up once more: an agent of the guide's script has no inbox before its first message.
+    const { messages, unreadable } = await this.#list(await this.#inboxes());
     const waiting: StoredMessage[] = [];
     for (const stored of messages) {
-      if (queue.isWhole && known.has(idOf(stored)) && this.#wasTakenElsewhere(stored)) {
+      const isQueued = queue.ids.has(idOf(stored));
+      if (queue.isWhole && !isQueued && known.has(idOf(stored)) && this.#wasHeldHere(stored)) {
         await this.#store.mark(stored, "read", new Date(this.#now()));
-      } else if (stored.status === "unread" || this.#queued.has(idOf(stored))) waiting.push(stored);
+      } else if (stored.status === "unread" || isQueued) waiting.push(stored);
     }
     return {
       messages: waiting.sort(byUrgencyThenAge),
@@ -69,10 +70,9 @@ export class Mailbox {
    * A kept copy stops waiting when its entry has left the queue before its time: another tool acknowledged it. An
    * entry that expired, or that another provider held, still waits here; nobody has dealt with it.
    */
-  #wasTakenElsewhere(stored: StoredMessage): boolean {
-    const isHeldHere = stored.status === "unread" && stored.queuedAt === this.#client.base;
+  #wasHeldHere(stored: StoredMessage): boolean {
     const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
-    return isHeldHere && !isExpired && !this.#queued.has(idOf(stored));
+    return stored.status === "unread" && stored.queuedAt === this.#client.base && !isExpired;
   }
 
   /**
@@ -131,17 +131,19 @@ export class Mailbox {
   }
 
   /**
-   * Takes a message off the provider's queue and marks its file read; the file stays. Doing it twice is fine.
+   * Takes a message off the provider's queue and marks its file read; the file stays. Doing it twice is fine. What once
+   * came from a queue is asked for whatever URL it came from: two of them may be one provider.
    *
    * @throws AmpError of the provider; then nothing was changed.
    */
   async acknowledge(stored: StoredMessage, signal?: AbortSignal): Promise<"acknowledged" | "already gone"> {
-    const { id } = stored.message.envelope;
-    const isQueued = stored.queuedAt === this.#client.base || this.#queued.has(id);
-    const wasTakenOff = isQueued && (await this.#client.acknowledge(id, signal));
+    if (this.#queued === undefined && stored.queuedAt === undefined) await this.waiting(signal);
+    const isHere = stored.queuedAt === this.#client.base || this.#queued?.has(idOf(stored)) === true;
+    const isQueued = isHere || stored.queuedAt !== undefined;
+    const wasTakenOff = isQueued && (await this.#client.acknowledge(idOf(stored), signal));
     const wasUnread = stored.status === "unread";
     if (wasUnread) await this.#store.mark(stored, "read", new Date(this.#now()));
-    return wasTakenOff || (wasUnread && !isQueued) ? "acknowledged" : "already gone";
+    return wasTakenOff || (wasUnread && !isHere) ? "acknowledged" : "already gone";
   }
 
   /** Everything that was ever received and is still on disk. */

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import { addressDirectory, hashedFileName, messageFileName, sameMessageId } from "../wire/address.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
@@ -66,7 +66,7 @@ export class MessageStore {
 
   async #load(path: string): Promise<StoredMessage | undefined> {
     // A thousand files are looked at for one page; the synchronous call is ten times as fast as the other here.
-    const about = statSync(path, { throwIfNoEntry: false });
+    const about = look(path);
     if (about === undefined) return undefined;
     const stamp = `${about.ino}:${about.size}:${about.mtimeMs}`;
     const cached = this.#cache.get(path);
@@ -124,7 +124,7 @@ export class MessageStore {
       metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
       local: { ...(isObject(file.local) ? file.local : {}), ...local },
     };
-    const mode = statSync(stored.path, { throwIfNoEntry: false })?.mode ?? SECRET_MODE;
+    const mode = look(stored.path)?.mode ?? SECRET_MODE;
     await this.#disk.write(stored.path, json(changed), mode & 0o777);
   }
 
@@ -141,6 +141,15 @@ export class MessageStore {
       local: { sent_at: time, status: "read" },
     };
     await this.#disk.create(join(directory, messageFileName(id)), json(file), SECRET_MODE);
+  }
+}
+
+/** `undefined` also for a link in circles and for what may not be looked at. */
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
   }
 }
 

@@ -64,11 +64,17 @@ export async function drive(driver: string, told: Drive): Promise<"killed" | "fi
   throw new Error(`the driver ended with ${code ?? signal}: ${stderr}`);
 }
 
-/** Calls `step` with 1, 2, 3 … two at a time, until one has finished. Gives the number of steps that were killed. */
-export async function untilFinished(step: (dieAt: number) => Promise<"killed" | "finished">): Promise<number> {
+/**
+ * Calls `step` with 1, 2, 3 …, or every `stride`-th of them, two at a time, until one has finished. Gives the number of
+ * steps that were killed.
+ */
+export async function untilFinished(
+  step: (dieAt: number) => Promise<"killed" | "finished">,
+  stride = 1,
+): Promise<number> {
   let killed = 0;
-  for (let next = 1; ; next += 2) {
-    const results = await Promise.all([step(next), step(next + 1)]);
+  for (let next = 1; ; next += 2 * stride) {
+    const results = await Promise.all([step(next), step(next + stride)]);
     killed += results.filter((result) => result === "killed").length;
     if (results.includes("finished")) return killed;
   }
