@@ -51,14 +51,18 @@ async function pair() {
 }
 
 describe("a text longer than one result", () => {
-  it.each([
-    ["pairs of surrogates at every cut", "a".concat("\u{1f600}".repeat(14_999), "z")],
-    ["line ends of two characters at the cut", `${"x".repeat(7_999)}\r\n`.repeat(4)],
-    ["emoji that are joined, at the cut", `${"x".repeat(7_998)}\u{1f469}\u200d\u{1f469}\u200d\u{1f466}`.repeat(4)],
-    ["30,000 letters", Array.from({ length: 6_000 }, (_, i) => String(i).padStart(5, "0")).join("")],
-  ])("is put together again exactly by offset: %s", async (_what, text) => {
+  it("is put together again exactly by offset, whatever stands at the cuts", async () => {
     const { bob, write } = await pair();
-    expect(await readWhole(bob, await write(text))).toBe(text.replaceAll("\r\n", "\n"));
+    const texts = {
+      "pairs of surrogates": "a".concat("\u{1f600}".repeat(14_999), "z"),
+      "line ends of two characters": `${"x".repeat(7_999)}\r\n`.repeat(4),
+      "joined emoji": `${"x".repeat(7_998)}\u{1f469}\u200d\u{1f469}\u200d\u{1f466}`.repeat(4),
+      "30,000 letters": Array.from({ length: 6_000 }, (_, i) => String(i).padStart(5, "0")).join(""),
+    };
+    for (const [what, text] of Object.entries(texts)) {
+      const isWhole = (await readWhole(bob, await write(text))) === text.replaceAll("\r\n", "\n");
+      expect(isWhole, what).toBe(true);
+    }
   });
 
   it("shares the room with nine others, and each says where to go on", async () => {

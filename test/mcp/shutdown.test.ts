@@ -27,23 +27,21 @@ async function emptyProcess(): Promise<number> {
   return performance.now() - started;
 }
 
-/** A busy machine may cost the 100 ms once, if an empty process was slow on it at the same moment. */
+/** A busy machine may cost the 100 ms once, if an empty process is slow on it at the same moment. */
 async function expectQuickEnd(start: () => Promise<Host>, stops: readonly Stop[]) {
   for (let attempt = 1; ; attempt++) {
-    const calm = await emptyProcess();
     const host = await start();
     onTestFinished(() => host.close().catch(() => undefined));
-    const ended = host.exited.then(async (exit) => ({ ...exit, busy: await emptyProcess() }));
     for (const stop of stops) {
       if (stop === "stdin") host.closeStdin();
       else host.signal(stop);
     }
-    const { code, signal, elapsedMs, busy } = await ended;
+    const { code, signal, elapsedMs } = await host.exited;
     expect({ code, signal }).toEqual({ code: 0, signal: null });
     if (elapsedMs < EXIT_WITHIN_MS) return;
-    const ratio = (elapsedMs / busy).toFixed(1);
-    const slow = `${Math.round(elapsedMs)} ms, ${ratio} x an empty process (${Math.round(busy)} ms, ${Math.round(calm)} before)`;
-    expect(attempt === 1 && Math.max(busy, calm) > EXIT_WITHIN_MS, `ended after ${slow}`).toBe(true);
+    const empty = await emptyProcess();
+    const slow = `${Math.round(elapsedMs)} ms, ${(elapsedMs / empty).toFixed(1)} x an empty process (${Math.round(empty)} ms)`;
+    expect(attempt === 1 && empty > EXIT_WITHIN_MS / 2, `ended after ${slow}`).toBe(true);
   }
 }
 
@@ -75,7 +73,7 @@ describe("a server ends within 100 ms, with 0", () => {
     await expectQuickEnd(up, [stop]);
   });
 
-  it.each(STOPS)("on %s while a provider leaves a request without an answer", async (stop) => {
+  it("on each of them while a provider leaves a request without an answer", async () => {
     const { url } = await testProvider();
     const { home, close } = await startRegistered(url, "alice");
     await close();
@@ -85,10 +83,10 @@ describe("a server ends within 100 ms, with 0", () => {
       const host = await shaken(startHost({ env: { ...home.env, AMP_PROVIDER_URL: silent.url } }));
       const before = silent.requests.length;
       host.request("tools/call", { name: "amp_inbox", arguments: {} }).catch(() => undefined);
-      await vi.waitUntil(() => silent.requests.length > before);
+      await vi.waitUntil(() => silent.requests.length > before, { timeout: 20_000 });
       return host;
     };
-    await expectQuickEnd(asking, [stop]);
+    for (const stop of STOPS) await expectQuickEnd(asking, [stop]);
   });
 });
 
@@ -137,7 +135,7 @@ it("what was answered before stdin ends reaches a host that reads slowly", async
   for (let id = 1; id <= 60; id++) request(id, "tools/list", {});
   request(61, "tools/call", { name: "amp_send", arguments: { to: "alice", subject: "Last", message: "M" } });
   // The last request has been carried out, so the sixty lists before it were answered: half a megabyte, unread.
-  await vi.waitUntil(async () => listedIds(await alice.call("amp_inbox")).length === 1);
+  await vi.waitUntil(async () => listedIds(await alice.call("amp_inbox")).length === 1, { timeout: 20_000 });
   child.stdin.end();
   const ids: unknown[] = [];
   for await (const line of createInterface({ input: child.stdout })) ids.push(JSON.parse(line).id);
