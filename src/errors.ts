@@ -38,6 +38,8 @@ export interface AmpErrorParts {
   /** The next step, for the person or the model that reads this. */
   next: string;
   mender: Mender;
+  /** HTTP status, where a provider refused. */
+  status?: number;
   cause?: unknown;
 }
 
@@ -48,6 +50,7 @@ export class AmpError extends Error {
   readonly notDone: string | undefined;
   readonly next: string;
   readonly mender: Mender;
+  readonly status: number | undefined;
 
   constructor(code: AmpErrorCode, parts: AmpErrorParts) {
     super(parts.message, parts.cause === undefined ? undefined : { cause: parts.cause });
@@ -55,6 +58,7 @@ export class AmpError extends Error {
     this.notDone = parts.notDone;
     this.next = parts.next;
     this.mender = parts.mender;
+    this.status = parts.status;
   }
 
   /** What happened, what was not done, what to do next: one sentence a line. */

@@ -1,26 +1,24 @@
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Http, type HttpOptions } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
-import { discover, type Found, ProviderClient } from "../client/provider.ts";
+import { discover, type Found } from "../client/provider.ts";
 import { AmpError, toAmpError } from "../errors.ts";
 import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
-import { KnownKeys } from "../store/known-keys.ts";
-import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
-import { type RegisteredProfile, readKeyPair, readProfile, readPublicKey } from "../store/profile.ts";
-import { sameAddress } from "../wire/address.ts";
+import { MessageStore, type StoredMessage } from "../store/messages.ts";
+import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
-import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
-import { type Composed, compose, type Draft } from "./compose.ts";
+import type { Draft } from "./compose.ts";
 import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
-import { KeyLedger } from "./key-ledger.ts";
-import { Mailbox, type Waiting } from "./mailbox.ts";
+import type { KeyLedger } from "./key-ledger.ts";
+import type { Acknowledged, Waiting } from "./mailbox.ts";
+import type { Answer, Sent } from "./outbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
+import { openSession, type Session } from "./session.ts";
 import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
-import { type Judgement, Trust } from "./trust.ts";
+import type { Judgement } from "./trust.ts";
 
 export interface AgentOptions {
   settings: Settings;
@@ -35,30 +33,9 @@ export interface AgentOptions {
   pickFirst?: boolean;
 }
 
-export interface Sent {
-  id: string | undefined;
-  /** The provider's word. */
-  status: "delivered" | "queued";
-  /** In full where the tenant is known. */
-  recipient: string;
-  /** The provider's remark, one line, untrusted. */
-  note: string | undefined;
-  /** Whether a copy is under `messages/sent`. */
-  isCopied: boolean;
-}
-
 export interface ReadMessage {
   stored: StoredMessage;
   judgement: Judgement;
-}
-
-export interface Acknowledged {
-  acknowledged: string[];
-  alreadyGone: string[];
-  unknown: string[];
-  /** Not tried or failed, with the reason. */
-  failed: string[];
-  error: AmpError | undefined;
 }
 
 export interface Status {
@@ -69,14 +46,6 @@ export interface Status {
   offline: AmpError | undefined;
   waiting: Waiting | undefined;
   root: string;
-}
-
-/** Everything that is open for one registered agent. */
-interface Session {
-  profile: RegisteredProfile;
-  client: ProviderClient;
-  mailbox: Mailbox;
-  trust: Trust;
 }
 
 /**
@@ -111,6 +80,17 @@ export class Agent {
     if (this.#session) return this.#session.profile.address;
     const identity = await this.identity().catch(() => undefined);
     return identity?.kind === "registered" ? identity.profile.address : undefined;
+  }
+
+  /** As whom this process acts, in words, for the first line of every answer. Never throws. */
+  async headline(): Promise<string> {
+    const address = await this.address();
+    if (address !== undefined) return oneLine(address, 254);
+    const identity = await this.identity().catch(toAmpError);
+    if (identity instanceof AmpError) return "none chosen (several agents are here)";
+    return identity.kind === "none"
+      ? "none yet (not registered)"
+      : `${oneLine(identity.profile.name, 63)} (registration incomplete)`;
   }
 
   async identity(): Promise<Identity> {
@@ -165,60 +145,16 @@ export class Agent {
 
   /** @throws AmpError `invalid_argument`, or what the provider or the network says; never after it was accepted. */
   async send(draft: Draft, signal?: AbortSignal): Promise<Sent> {
-    return this.#withSession(async (session) => {
-      const keys = await readKeyPair(this.home.disk, session.profile.directory);
-      if (keys === undefined) throw unreadableKey(session.profile.directory);
-      const composed = await compose(draft, session.profile.address, keys.privateKey);
-      const routed = await session.client.route(composed.body, signal);
-      if (routed.status !== "delivered" && routed.status !== "queued")
-        throw deliveryFailed(routed.status, routed.error ?? routed.note);
-      return {
-        id: routed.id,
-        status: routed.status,
-        recipient: composed.recipient,
-        note: routed.note === undefined ? undefined : oneLine(routed.note, 200),
-        isCopied: await this.#copySent(session, routed.id, composed),
-      };
+    return this.#withSession(({ outbox }) => outbox.send(draft, signal));
+  }
+
+  /** Answers a message. @throws AmpError `unknown_message`, and as `send`. */
+  async reply(messageId: string, answer: Answer, signal?: AbortSignal): Promise<Sent> {
+    return this.#withSession(async ({ mailbox, outbox }) => {
+      const stored = await mailbox.find(messageId, signal);
+      if (stored === undefined) throw unknownMessage(messageId);
+      return outbox.reply(stored, answer, signal);
     });
-  }
-
-  /** The provider has the message whatever happens to our copy of it. */
-  async #copySent(session: Session, id: string | undefined, composed: Composed): Promise<boolean> {
-    if (id === undefined) return false;
-    const timestamp = new Date(this.#now()).toISOString();
-    return session.mailbox.keepSent(id, { ...composed.envelope, timestamp }, composed.payload).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /**
-   * Answers a message: to its sender (to `reply_to` only if that is the sender), subject `Re:` once, same priority.
-   *
-   * @throws AmpError `unknown_message`, and as `send`.
-   */
-  async reply(
-    messageId: string,
-    answer: Pick<Draft, "message" | "context"> & Partial<Pick<Draft, "subject" | "type" | "priority">>,
-    signal?: AbortSignal,
-  ): Promise<Sent> {
-    const stored = await this.#withSession(({ mailbox }) => mailbox.find(messageId, signal));
-    if (stored === undefined) throw unknownMessage(messageId);
-    const { envelope } = stored.message;
-    const own = (await this.#open()).profile.address;
-    const to = sameAddress(envelope.from, own) && !sameAddress(envelope.to, own) ? envelope.to : envelope.from;
-    return this.send(
-      {
-        to,
-        subject: answer.subject ?? oneLine(replySubject(envelope.subject), 256),
-        message: answer.message,
-        context: answer.context,
-        type: answer.type ?? "response",
-        priority: answer.priority ?? priorityOf(envelope),
-        inReplyTo: envelope.id,
-      },
-      signal,
-    );
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {
@@ -256,36 +192,12 @@ export class Agent {
 
   /** Acknowledges messages by id, or all that wait. Stops at the first failure of the provider and says what is left. */
   async acknowledge(wanted: readonly string[] | "all", signal?: AbortSignal): Promise<Acknowledged> {
-    return this.#withSession(async ({ mailbox }) => {
-      const result: Acknowledged = { acknowledged: [], alreadyGone: [], unknown: [], failed: [], error: undefined };
-      const waiting = wanted === "all" ? await mailbox.waiting(signal) : undefined;
-      if (waiting?.offline) throw waiting.offline;
-      const ids = waiting ? waiting.messages.map(({ message }) => message.envelope.id) : [...new Set(wanted)];
-      for (const id of ids) {
-        if (result.error) {
-          result.failed.push(id);
-          continue;
-        }
-        try {
-          const stored = (waiting && findMessage(waiting.messages, id)) ?? (await mailbox.find(id, signal));
-          if (stored === undefined) result.unknown.push(id);
-          else if ((await mailbox.acknowledge(stored, signal)) === "acknowledged")
-            result.acknowledged.push(stored.message.envelope.id);
-          else result.alreadyGone.push(stored.message.envelope.id);
-        } catch (thrown) {
-          result.error = toAmpError(thrown);
-          result.failed.push(id);
-        }
-      }
-      return result;
-    });
+    return this.#withSession(({ mailbox }) => mailbox.acknowledgeMany(wanted, signal));
   }
 
   /** Senders' keys, for people to decide about. */
   async keys(): Promise<KeyLedger> {
-    const { profile, client, mailbox } = await this.#open();
-    const received = async () => (await mailbox.received()).map(({ message }) => message);
-    return new KeyLedger(new KnownKeys(this.home, profile.directory), client, received, this.#now);
+    return (await this.#open()).ledger;
   }
 
   /** Removes the files of acknowledged messages that came in longer ago than `age` milliseconds. Returns their paths. */
@@ -329,10 +241,10 @@ export class Agent {
   async #open(): Promise<Session> {
     if (this.#session) return this.#session;
     const profile = requireRegistered(await this.identity());
-    const client = new ProviderClient(this.#http, this.#apiBase(profile), profile.apiKey);
-    const mailbox = new Mailbox(this.home, profile, client, this.#store, this.#now);
-    const trust = new Trust(new KnownKeys(this.home, profile.directory), client, profile.address, this.#now);
-    this.#session = { profile, client, mailbox, trust };
+    this.#session = openSession(
+      { home: this.home, http: this.#http, store: this.#store, settings: this.settings, now: this.#now },
+      profile,
+    );
     return this.#session;
   }
 
@@ -354,14 +266,6 @@ export class Agent {
     }
   }
 
-  /** Where requests go: the URL that the user named now, with the API path of the registration; else its endpoint. */
-  #apiBase(profile: RegisteredProfile): string {
-    const endpoint = checkedUrl(profile.endpoint, this.settings.allowHttp);
-    const { provider } = this.settings;
-    if (provider === undefined) return profile.endpoint;
-    return checkedUrl(provider.value, this.settings.allowHttp).origin + endpoint.pathname.replace(/\/+$/, "");
-  }
-
   #providerSetting(identity: Identity | undefined): Setting {
     if (this.settings.provider) return this.settings.provider;
     const endpoint = identity && identity.kind !== "none" ? identity.profile.endpoint : undefined;
@@ -379,26 +283,8 @@ function withRepeat(judgement: Judgement, earlier: string | undefined): Judgemen
 export function unknownMessage(id: string): AmpError {
   return new AmpError("unknown_message", {
     message: `No message "${oneLine(id, 80)}" is known: it neither waits nor is kept on this machine.`,
-    notDone: "nothing was sent or changed.",
-    next: "List the waiting messages with amp_inbox and copy the whole id.",
-    mender: "caller",
-  });
-}
-
-function unreadableKey(directory: string): AmpError {
-  return new AmpError("agent_incomplete", {
-    message: `${join(directory, "keys", "private.pem")} holds no readable Ed25519 key, so the message cannot be signed.`,
-    notDone: "nothing was sent.",
-    next: "Restore that file from a backup; a new key under the same name would be refused by the provider.",
-    mender: "person",
-  });
-}
-
-function deliveryFailed(status: string, reason: string | undefined): AmpError {
-  return new AmpError("provider_failed", {
-    message: `The provider says "${oneLine(status, 40)}"${reason === undefined ? "" : `: ${oneLine(reason, 200)}`}.`,
-    notDone: "by the provider's word the message was not delivered.",
-    next: "Check the address; then send it again if it is right.",
+    notDone: "nothing was done with it.",
+    next: "List the waiting messages (amp_inbox, or amp-mcp inbox) and copy the whole id.",
     mender: "caller",
   });
 }

@@ -1,7 +1,7 @@
 import { AmpError } from "../errors.ts";
 import { parseAddress } from "../wire/address.ts";
 import { INBOX_DEFAULT, INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
-import { type Envelope, PRIORITIES, payloadText, payloadType, priorityOf } from "../wire/message.ts";
+import { type Envelope, PRIORITIES, payloadInFull, payloadType, priorityOf } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Agent } from "./agent.ts";
 import type { Waiting } from "./mailbox.ts";
@@ -26,7 +26,7 @@ export interface IndexEntry {
   priority: string;
   /** ISO 8601. */
   received_at: string;
-  /** Bytes of text. */
+  /** Bytes of text and context, as `amp_read` shows them. */
   size: number;
   signature: Verdict;
 }
@@ -39,7 +39,7 @@ export function indexEntry(envelope: Envelope, judgement: Judgement, receivedAt:
     type: oneLine(payloadType(judgement.payload), 40),
     priority: priorityOf(envelope),
     received_at: new Date(receivedAt).toISOString(),
-    size: Buffer.byteLength(payloadText(judgement.payload), "utf8"),
+    size: Buffer.byteLength(payloadInFull(judgement.payload), "utf8"),
     signature: judgement.verdict,
   };
 }

@@ -3,8 +3,8 @@ import { AmpError } from "../errors.ts";
 import type { KnownKey, KnownKeys } from "../store/known-keys.ts";
 import { parseAddress, sameAddress } from "../wire/address.ts";
 import { derFingerprint, fingerprint, parsePublicKey } from "../wire/keys.ts";
-import type { Message } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
+import type { Mailbox } from "./mailbox.ts";
 
 /**
  * What a person decides about senders' keys. No tool leads here: an assistant that could change trust would do so on
@@ -13,13 +13,13 @@ import { oneLine } from "../wire/untrusted.ts";
 export class KeyLedger {
   readonly #keys: KnownKeys;
   readonly #client: ProviderClient;
-  readonly #received: () => Promise<Message[]>;
+  readonly #mailbox: Mailbox;
   readonly #now: () => number;
 
-  constructor(keys: KnownKeys, client: ProviderClient, received: () => Promise<Message[]>, now: () => number) {
+  constructor(keys: KnownKeys, client: ProviderClient, mailbox: Mailbox, now: () => number) {
     this.#keys = keys;
     this.#client = client;
-    this.#received = received;
+    this.#mailbox = mailbox;
     this.#now = now;
   }
 
@@ -69,7 +69,8 @@ export class KeyLedger {
   }
 
   async #seen(address: string): Promise<{ key: Uint8Array; where: string }[]> {
-    const mail = (await this.#received()).filter(({ envelope }) => sameAddress(envelope.from, address));
+    const received = (await this.#mailbox.received()).map(({ message }) => message);
+    const mail = received.filter(({ envelope }) => sameAddress(envelope.from, address));
     const attached = mail.flatMap(({ envelope, senderPublicKey }) => {
       const key = senderPublicKey === undefined ? undefined : parsePublicKey(senderPublicKey);
       return key === undefined ? [] : [{ key, where: `message ${envelope.id}` }];

@@ -18,6 +18,16 @@ export interface Waiting {
   unreadable: number;
 }
 
+export interface Acknowledged {
+  acknowledged: string[];
+  alreadyGone: string[];
+  /** Never received here. */
+  unknown: string[];
+  /** Not tried or failed, with the reason. */
+  failed: string[];
+  error: AmpError | undefined;
+}
+
 /**
  * The mail of one agent: the union of the provider's queue and the inbox directories on disk, one entry an id. What
  * the queue shows is kept on disk first and shown from there, so that nothing which was once seen can vanish.
@@ -121,11 +131,19 @@ export class Mailbox {
    * last: of a message to ourselves the one that was received is meant.
    */
   async find(id: string, signal?: AbortSignal): Promise<StoredMessage | undefined> {
-    const received = async () => findMessage((await this.#list(await this.#inboxes())).messages, id);
-    const found = await received();
+    const sent = async () => findMessage((await this.#store.list([this.#sent])).messages, id);
+    return this.#findReceived(id, signal, sent);
+  }
+
+  async #findReceived(
+    id: string,
+    signal: AbortSignal | undefined,
+    otherwise: () => Promise<StoredMessage | undefined> = async () => undefined,
+  ): Promise<StoredMessage | undefined> {
+    const found = findMessage(await this.received(), id);
     if (found !== undefined) return found;
     const { offline } = await this.waiting(signal);
-    const late = (await received()) ?? findMessage((await this.#store.list([this.#sent])).messages, id);
+    const late = findMessage(await this.received(), id) ?? (await otherwise());
     if (late === undefined && offline !== undefined) throw offline;
     return late;
   }
@@ -158,6 +176,31 @@ export class Mailbox {
     );
     if (!isDryRun) for (const { path } of old) await this.#home.disk.remove(path);
     return old.map(({ path }) => path);
+  }
+
+  /** As `acknowledge`, for several or for all that wait. Stops at the first failure of the provider. */
+  async acknowledgeMany(wanted: readonly string[] | "all", signal?: AbortSignal): Promise<Acknowledged> {
+    const result: Acknowledged = { acknowledged: [], alreadyGone: [], unknown: [], failed: [], error: undefined };
+    const ids = wanted === "all" ? await this.#waitingIds(signal) : [...new Set(wanted)];
+    for (const [i, id] of ids.entries()) {
+      try {
+        const stored = await this.#findReceived(id, signal);
+        if (stored === undefined) result.unknown.push(id);
+        else {
+          const outcome = await this.acknowledge(stored, signal);
+          (outcome === "acknowledged" ? result.acknowledged : result.alreadyGone).push(idOf(stored));
+        }
+      } catch (thrown) {
+        return { ...result, failed: ids.slice(i), error: toAmpError(thrown) };
+      }
+    }
+    return result;
+  }
+
+  async #waitingIds(signal: AbortSignal | undefined): Promise<string[]> {
+    const { messages, offline } = await this.waiting(signal);
+    if (offline) throw offline;
+    return messages.map(idOf);
   }
 
   async keepSent(id: string, envelope: object, payload: object): Promise<void> {

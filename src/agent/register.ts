@@ -56,8 +56,9 @@ export async function register(
   const url = checkedUrl(request.providerUrl, context.settings.allowHttp);
   const found = await discover(context.http, url, signal);
   return whileRegistering(context.home, name, async () => {
-    const before = await context.home.find(name);
-    const prepared = await prepareRegistration(context.home, name);
+    const configured = context.identity && context.identity.kind !== "none" ? context.identity.profile : undefined;
+    const before = configured ?? (await context.home.find(name));
+    const prepared = await prepareRegistration(context.home, name, before);
     try {
       const answer = await askWithTenant(context, found, prepared, request, signal);
       const profile = await keepRegistration(context.home, prepared, answer, found.base);
@@ -81,17 +82,23 @@ function checkedName(given: string, { identity, settings }: Context): string {
       mender: "caller",
     });
   }
-  const current = identity?.kind === "none" ? identity.wanted : identity?.profile.name;
+  const current = identity?.kind === "none" ? wantedName(identity.wanted) : identity?.profile.name;
   const isPinned = settings.agent !== undefined || identity?.kind === "registered";
-  if (isPinned && current !== undefined && current !== name && identity?.kind !== undefined) {
+  if (isPinned && current !== undefined && current !== name) {
     throw new AmpError("other_agent", {
-      message: `This process acts as "${oneLine(current, 63)}" (${settings.agent?.from ?? "the only agent here"}), not as "${name}".`,
+      message: `This process acts as "${oneLine(current, 63)}" (${settings.agent?.from ?? "registered already"}), not as "${name}".`,
       notDone: "nothing was registered.",
       next: `Register "${oneLine(current, 63)}", or start another server with --agent ${name} for that name.`,
       mender: "person",
     });
   }
   return name;
+}
+
+/** The name that a configuration asks for, also by an address. An id of nobody yet asks for no name. */
+function wantedName(wanted: string | undefined): string | undefined {
+  const name = wanted === undefined ? undefined : parseAddress(wanted)?.name;
+  return name !== undefined && !/^[0-9a-f]{8}-[0-9a-f]{4}-/.test(name) ? name : undefined;
 }
 
 async function askWithTenant(
@@ -115,7 +122,7 @@ async function askWithTenant(
     if (thrown instanceof TenantMismatch)
       return ask(context.http, found.base, { ...first, tenant: thrown.expectedTenant }, signal);
     // AI Maestro answers 500 to an id that belonged to a deleted agent; a fresh one goes through.
-    if (!(thrown instanceof AmpError) || thrown.code !== "provider_failed") throw thrown;
+    if (!(thrown instanceof AmpError) || thrown.status !== 500) throw thrown;
     const agentId = randomUUID();
     await linkToName(context.home, prepared, agentId);
     return ask(context.http, found.base, { ...first, agent_id: agentId }, signal);

@@ -33,7 +33,7 @@ export function statusView(status: Status): { lines: string[]; facts: Record<str
       ...(total === undefined
         ? []
         : [
-            `waiting: ${count(total, "message")}${urgent > 0 ? `, ${urgent} urgent` : ""}${offline ? " known on this machine" : ""}`,
+            `waiting: ${count(total, "message")}${urgent > 0 ? `, ${urgent} urgent` : ""}${offline ? ", as far as this machine knows" : ""}`,
           ]),
       ...(waiting && waiting.unreadable > 0
         ? [`unreadable: ${count(waiting.unreadable, "message file")} (half-written or damaged; left as they are)`]

@@ -1,7 +1,7 @@
 import type { ProviderClient } from "../client/provider.ts";
 import { AmpError, toAmpError } from "../errors.ts";
 import type { KnownKeys } from "../store/known-keys.ts";
-import { parseAddress } from "../wire/address.ts";
+import { parseAddress, sameAddress } from "../wire/address.ts";
 import { fingerprint, parsePublicKey, sameKey } from "../wire/keys.ts";
 import type { Message } from "../wire/message.ts";
 import { type SignedFields, type Verification, verifyDelivered } from "../wire/signature.ts";
@@ -31,13 +31,18 @@ export interface Judgement {
 export class Trust {
   readonly #keys: KnownKeys;
   readonly #client: ProviderClient;
-  readonly #own: string;
+  readonly #own: { address: string; key: () => Promise<Uint8Array | undefined> };
   readonly #now: () => number;
 
-  constructor(keys: KnownKeys, client: ProviderClient, ownAddress: string, now: () => number) {
+  constructor(
+    keys: KnownKeys,
+    client: ProviderClient,
+    own: { address: string; key: () => Promise<Uint8Array | undefined> },
+    now: () => number,
+  ) {
     this.#keys = keys;
     this.#client = client;
-    this.#own = ownAddress;
+    this.#own = own;
     this.#now = now;
   }
 
@@ -70,6 +75,7 @@ export class Trust {
       return { ...received, verdict: "MISMATCH", remarks: ["the sender is no valid address", ...times] };
     }
     if (!envelope.signature) return { ...received, verdict: "unsigned" };
+    if (sameAddress(envelope.from, this.#own.address)) return this.#judgeOwn(message, received);
     const known = await this.#keys.find(envelope.from).catch(toAmpError);
     if (known instanceof AmpError) return { ...received, verdict: "unsigned", remarks: [LEDGER_DAMAGED, ...times] };
     const attached = message.senderPublicKey === undefined ? undefined : parsePublicKey(message.senderPublicKey);
@@ -89,6 +95,20 @@ export class Trust {
     return { verdict, remarks: [...firstContact, ...times], payload: checked.payload, ...(newKey && { newKey }) };
   }
 
+  /** Our own sent copies, and messages to ourselves: only our own key makes them ours. */
+  async #judgeOwn(
+    message: Message,
+    received: { remarks: string[]; payload: Record<string, unknown> },
+  ): Promise<Judgement> {
+    const { envelope, raw } = message;
+    const key = await this.#own.key();
+    const checked =
+      key && verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, this.#ownNames());
+    if (checked?.verdict !== "valid")
+      return { ...received, verdict: "MISMATCH", remarks: ["it says it is from you, but your key did not sign it"] };
+    return { verdict: "verified", remarks: ["written by you", ...received.remarks], payload: checked.payload };
+  }
+
   #timeRemarks({ envelope, expiresAt }: Message): string[] {
     const now = this.#now();
     const remarks: string[] = [];
@@ -105,13 +125,14 @@ export class Trust {
 
   /** The recipients, beside the one in the envelope, under which a message to us may have been signed. */
   #ownNames(): string[] {
-    const name = parseAddress(this.#own)?.name;
-    return name === undefined ? [this.#own] : [this.#own, name];
+    const { address } = this.#own;
+    const name = parseAddress(address)?.name;
+    return name === undefined ? [address] : [address, name];
   }
 
   #isNear(from: string): boolean {
     const sender = parseAddress(from);
-    const own = parseAddress(this.#own);
+    const own = parseAddress(this.#own.address);
     return sender !== undefined && sender.tenant === own?.tenant && sender.provider === own?.provider;
   }
 }

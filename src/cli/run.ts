@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import { Agent, type AgentOptions } from "../agent/agent.ts";
 import { type Flags, readSettings } from "../agent/settings.ts";
 import { toAmpError } from "../errors.ts";
@@ -16,9 +15,6 @@ export async function runAs(
   output: Output,
   work: (agent: Agent) => Promise<Answer>,
 ): Promise<number> {
-  // undici's parser is WebAssembly, and V8 sets out to optimise it in the background. A command is over before that
-  // helps, but could not end before it is done: a third of its time.
-  setFlagsFromString("--liftoff-only");
   const isJson = options.json ?? false;
   const agent = openAgent(options, env, output, { pickFirst: true });
   try {
@@ -29,7 +25,7 @@ export async function runAs(
     const error = toAmpError(thrown);
     agent.log(thrown);
     printError(output, error, isJson);
-    return 1;
+    return error.code === "invalid_argument" ? 2 : 1;
   } finally {
     await agent.close();
     await flushed();

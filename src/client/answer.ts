@@ -151,6 +151,7 @@ export function refusal(answer: HttpAnswer, purpose: Purpose): AmpError {
     notDone: NOT_DONE[purpose],
     next: rule.next,
     mender: rule.mender,
+    status: answer.status,
   });
 }
 

@@ -224,7 +224,7 @@ function unreachable(url: URL, cause: unknown): AmpError {
   const code = systemCode(cause);
   return new AmpError("unreachable", {
     message: `No provider answers at ${url.origin}${code ? ` (${code})` : ""}.`,
-    notDone: "nothing was sent.",
+    notDone: "nothing was sent, nothing was changed.",
     next: "Start AI Maestro or `amp-mcp provider`, or give the right URL (--provider or AMP_PROVIDER_URL); then call again.",
     mender: "person",
     cause,

@@ -25,11 +25,14 @@ export function checkArguments<T>(tool: string, schema: z.ZodType<T> & { shape: 
   const parsed = schema.safeParse(given ?? {});
   if (parsed.success) return parsed.data;
   const known = Object.keys(schema.shape);
-  const sentences = parsed.error.issues.flatMap((issue) =>
-    issue.code === "unrecognized_keys"
-      ? issue.keys.map((key) => wrongName(tool, key, known))
-      : [`${issue.path.join(".") || "arguments"}: ${issue.message}.`],
-  );
+  const wrong = parsed.error.issues.flatMap((issue) => (issue.code === "unrecognized_keys" ? issue.keys : []));
+  const meant = wrong.map((key) => meaning(key, known));
+  const others = parsed.error.issues.flatMap((issue) => {
+    const name = issue.path.join(".");
+    const isNamedOtherwise = meant.includes(name);
+    return issue.code === "unrecognized_keys" || isNamedOtherwise ? [] : [`${name || "arguments"}: ${problem(issue)}.`];
+  });
+  const sentences = [...wrong.map((key, i) => wrongName(tool, key, meant[i], known)), ...others];
   throw new AmpError("invalid_argument", {
     message: sentences.join(" "),
     notDone: "the call was not carried out.",
@@ -38,10 +41,20 @@ export function checkArguments<T>(tool: string, schema: z.ZodType<T> & { shape: 
   });
 }
 
-function wrongName(tool: string, key: string, known: readonly string[]): string {
+/** The parameter that a wrong name stands for. */
+function meaning(key: string, known: readonly string[]): string | undefined {
   const word = key.toLowerCase();
-  const right = known.find((name) => name === word || MEANT[name]?.includes(word));
+  return known.find((name) => name === word || MEANT[name]?.includes(word));
+}
+
+function wrongName(tool: string, key: string, right: string | undefined, known: readonly string[]): string {
   const found = `There is no parameter "${oneLine(key, 40)}"`;
   if (right) return `${found}: ${tool} calls it "${right}".`;
   return known.length === 0 ? `${found}: ${tool} takes none.` : `${found}: ${tool} takes ${known.join(", ")}.`;
+}
+
+function problem(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return `expected one of ${issue.values.map(String).join(", ")}`;
+  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is missing";
+  return oneLine(issue.message.replace(/^(?:Invalid input|Too big|Too small): /, ""), 200);
 }

@@ -11,7 +11,7 @@ export function inboxText(page: InboxPage, now: number): string {
   ];
   if (page.from !== undefined) lines.push(`Shown: from ${oneLine(page.from, 254)} only.`);
   if (waiting.offline)
-    lines.push(`The provider could not be asked (${waiting.offline.message}) This is what is known on this machine.`);
+    lines.push(`The provider could not be asked: ${waiting.offline.message} This is what is known on this machine.`);
   if (entries.length > 0) lines.push("id | from | subject (sender's words) | kind | age | size | signature");
   lines.push(...entries.map((entry) => indexLine(entry, now)));
   if (page.nextCursor !== undefined)

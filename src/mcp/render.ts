@@ -7,9 +7,9 @@ import { INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import type { Envelope } from "../wire/message.ts";
 import { oneLine, quoted, visible } from "../wire/untrusted.ts";
 
-/** The first line of everything a model reads from here: as whom it is acting. */
-export function header(address: string | undefined): string {
-  return address === undefined ? "agent: none yet (not registered)" : `agent: ${oneLine(address, 254)}`;
+/** The first line of everything a model reads from here: as whom it is acting (`Agent.headline`). */
+export function header(headline: string): string {
+  return `agent: ${headline}`;
 }
 
 export function errorText(error: AmpError): string {

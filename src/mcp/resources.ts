@@ -36,7 +36,7 @@ export function registerResources(server: McpServer, agent: Agent): void {
       if (found === undefined) throw new ResourceNotFoundError(uri.href);
       const view = viewMessages([found], { offset: 0, now: Date.now(), isDetailed: true });
       return {
-        contents: [{ uri: uri.href, mimeType: "text/plain", text: `${header(await agent.address())}\n${view}` }],
+        contents: [{ uri: uri.href, mimeType: "text/plain", text: `${header(await agent.headline())}\n${view}` }],
       };
     },
   );

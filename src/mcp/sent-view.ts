@@ -1,4 +1,4 @@
-import type { Sent } from "../agent/agent.ts";
+import type { Sent } from "../agent/outbox.ts";
 import type { ToolAnswer } from "./tool.ts";
 
 /** What each word of a provider proves, and what not. */

@@ -33,6 +33,8 @@ export async function serve(agent: Agent): Promise<void> {
     process.stdin.once("end", resolve).once("close", resolve).once("error", resolve);
     process.stdout.once("error", resolve);
   });
+  // Each answer that waits for a slow host listens for its turn; that is no leak to warn of.
+  process.stdout.setMaxListeners(0);
   const connection = serveStdio(() => createServer(agent));
   await ended;
   await connection.close();

@@ -41,11 +41,11 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
       const args = checkArguments(spec.name, spec.input, given);
       // The address is asked for afterwards: a registration changes it.
       const answer = await spec.run(agent, args, signal);
-      return result(await agent.address(), answer);
+      return await result(agent, answer);
     } catch (thrown) {
       const error = toAmpError(thrown);
       agent.log(thrown);
-      return result(await agent.address(), { text: errorText(error), isError: true });
+      return result(agent, { text: errorText(error), isError: true });
     }
   };
   return {
@@ -61,10 +61,12 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
   };
 }
 
-function result(address: string | undefined, answer: ToolAnswer): CallToolResult {
+async function result(agent: Agent, answer: ToolAnswer): Promise<CallToolResult> {
+  const text = `${header(await agent.headline())}\n${answer.text}`;
+  const address = (await agent.address()) ?? null;
   return {
-    content: [{ type: "text", text: `${header(address)}\n${answer.text}` }],
-    ...(answer.structured ? { structuredContent: { agent: address ?? null, ...answer.structured } } : {}),
+    content: [{ type: "text", text }],
+    ...(answer.structured ? { structuredContent: { agent: address, ...answer.structured } } : {}),
     ...(answer.isError ? { isError: true } : {}),
   };
 }

@@ -12,6 +12,8 @@ export type Status = "unread" | "read" | "archived";
 export interface StoredMessage {
   message: Message;
   path: string;
+  /** Other files with the same id; marked with it, so that every tool sees the same. */
+  copies: readonly string[];
   status: Status;
   /** Base of the provider whose queue it came from and waits in; `undefined` for a file that another tool wrote. */
   queuedAt: string | undefined;
@@ -46,7 +48,11 @@ export class MessageStore {
     for (const path of await this.#files(directories)) {
       const stored = await this.#load(path);
       if (stored === undefined) unreadable.push(path);
-      else if (!messages.has(stored.message.envelope.id)) messages.set(stored.message.envelope.id, stored);
+      else {
+        const { id } = stored.message.envelope;
+        const first = messages.get(id);
+        messages.set(id, first ? { ...first, copies: [...first.copies, path] } : { ...stored, copies: [] });
+      }
     }
     return { messages: [...messages.values()], unreadable };
   }
@@ -116,7 +122,11 @@ export class MessageStore {
 
   /** Changes members of `metadata` and `local`, nothing else. A file that vanished meanwhile is left alone. */
   async #change(stored: StoredMessage, metadata: object, local: object): Promise<void> {
-    const content = await this.#disk.read(stored.path, MESSAGE_FILE_MAX_BYTES);
+    for (const path of [stored.path, ...stored.copies]) await this.#changeFile(path, metadata, local);
+  }
+
+  async #changeFile(path: string, metadata: object, local: object): Promise<void> {
+    const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
     const file = content === undefined ? undefined : parseJson(content);
     if (!isObject(file)) return;
     const changed = {
@@ -124,8 +134,8 @@ export class MessageStore {
       metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
       local: { ...(isObject(file.local) ? file.local : {}), ...local },
     };
-    const mode = look(stored.path)?.mode ?? SECRET_MODE;
-    await this.#disk.write(stored.path, json(changed), mode & 0o777);
+    const mode = look(path)?.mode ?? SECRET_MODE;
+    await this.#disk.write(path, json(changed), mode & 0o777);
   }
 
   /** Keeps a copy of what was sent, under the id that the provider gave it. */
@@ -166,6 +176,7 @@ function storedMessage(file: unknown, path: string, modifiedAt: number): StoredM
   return {
     message: { ...message, expiresAt: text(local, "expires_at") ?? message.expiresAt },
     path,
+    copies: [],
     status: status === "read" || status === "archived" ? status : "unread",
     queuedAt: local.delivery_method === "relay" ? text(local, "fetched_from") : undefined,
     receivedAt: Number.isNaN(received) ? modifiedAt : received,

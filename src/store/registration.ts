@@ -41,9 +41,8 @@ export function whileRegistering<T>(home: Home, name: string, work: () => Promis
  * used, never replaced), a provisional `config.json`, and the link from the agent id to the name that keeps AI
  * Maestro on the same machine from renaming the directory under us.
  */
-export async function prepareRegistration(home: Home, name: string): Promise<Prepared> {
+export async function prepareRegistration(home: Home, name: string, existing: Profile | undefined): Promise<Prepared> {
   const { disk } = home;
-  const existing = await home.find(name);
   const directory = existing?.directory ?? join(home.agents, name);
   for (const part of ["", "keys", "registrations", "messages/inbox", "messages/sent", "attachments"]) {
     await disk.makeDirectory(join(directory, part));

@@ -16,7 +16,7 @@ it("the guide's scripts work, without -a too, on a directory that amp_register w
   expect(ids).toHaveLength(1);
   const read = await bot.call("amp_read", { message_ids: ids });
   expect(read.text).toContain("Can you help me?\n");
-  expect(read.text).toContain("signature: unsigned (Nothing proves who wrote it.)");
+  expect(read.text).toContain("signature: unsigned (nothing proves who wrote it)");
 
   const listed = await script("inbox", "-a", "bot", "list");
   expect(listed).toMatchObject({ code: 0, stderr: "", stdout: expect.stringContaining(ids[0] ?? "none") });
@@ -43,7 +43,9 @@ it("the server and the command line take up an agent that the guide's script reg
   const id = sentId(await assistant.call("amp_send", { to: "my-agent", subject: "S", message: "signed" }));
   expect((await script("inbox", "list")).stdout).toContain("signed");
   const read = await run(["inbox", "read", id], { env: home.env });
-  expect(read.stdout).toMatch(/^as my-agent@local\.aimaestro\.local\n[\s\S]*^Signature: +new-key$/m);
+  expect(read.stdout).toMatch(
+    /^as my-agent@local\.aimaestro\.local\n[\s\S]*^Signature: +verified \(written by you\)$/m,
+  );
   expect((await run(["inbox", "ack", id], { env: home.env })).code).toBe(0);
   expect((await script("inbox", "list")).stdout).not.toContain("signed");
   expect(readFileSync(config, "utf8")).toBe(before);

@@ -54,7 +54,7 @@ describe("the guide's commands", () => {
         expect(stdout).not.toContain("Can you help me?");
       }
       const read = await amp("inbox", "read", id.slice(0, -2));
-      expect(read.stdout).toMatch(/^Signature: +new-key$/m);
+      expect(read.stdout).toMatch(/^Signature: +verified \(written by you\)$/m);
       expect(read.stdout).toContain("\nCan you help me?\n");
       expect(await amp("inbox", "ack", id)).toMatchObject({ code: 0, stderr: "" });
       expect((await amp("inbox", "ack", id)).stdout).toContain(`Already gone: ${id}`);

@@ -40,11 +40,11 @@ describe("for a script", () => {
       [1, "inbox", "ack", "msg_0_nowhere"],
       [1, "inbox", "read", "msg_0_nowhere"],
       [1, "send", "nobody", "S", "M"],
-      [1, "send", "bot", "S", "M", "-p", "asap"],
-      [1, "send", "bot", "", "M"],
-      [1, "send", "bot", "S", "M", "-c", "[1]"],
+      [2, "send", "bot", "S", "M", "-p", "asap"],
+      [2, "send", "bot", "", "M"],
+      [2, "send", "bot", "S", "M", "-c", "[1]"],
       [1, "inbox", "-a", "other"],
-      [1, "register", "-n", "no name", "-p", url],
+      [2, "register", "-n", "no name", "-p", url],
     ];
     for (const [status, ...args] of calls) {
       const ended = await amp(...args, "--json");
@@ -55,7 +55,7 @@ describe("for a script", () => {
     await close();
     expect((await amp("send", "bot", "S", "M", "--json")).code).toBe(1);
     expect((await amp("inbox", "--json")).code).toBe(1);
-    expect(await amp("inbox")).toMatchObject({ code: 1, stdout: expect.stringContaining("provider not asked") });
+    expect(await amp("inbox")).toMatchObject({ code: 1, stdout: expect.stringContaining("provider could not be asked") });
   });
 
   it("wrong usage is status 2, help and version are 0", async () => {

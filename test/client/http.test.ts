@@ -105,7 +105,7 @@ describe("a refused connection", () => {
   it("that stays refused is unreachable after two pauses, and nothing was sent", async () => {
     const { waits, ...time } = clock();
     const error = await failed(http(time).request(post(await refusedUrl())));
-    expect(error).toMatchObject({ code: "unreachable", notDone: "nothing was sent." });
+    expect(error).toMatchObject({ code: "unreachable", notDone: "nothing was sent, nothing was changed." });
     expect(error.message).toContain("ECONNREFUSED");
     expect(waits).toEqual([100, 400]);
   });

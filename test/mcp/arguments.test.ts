@@ -58,19 +58,23 @@ it("a parameter that nobody could mean is answered with those that there are", a
 
 it.each([
   ["amp_send", { to: "bob", subject: "S" }, "message: "],
-  ["amp_send", { to: 7, subject: "S", message: "M" }, "to: Invalid input: expected string, received number."],
-  ["amp_send", { to: "bob", subject: "S", message: "M", priority: "asap" }, "priority: Invalid option"],
+  ["amp_send", { to: 7, subject: "S", message: "M" }, "to: expected string, received number."],
+  [
+    "amp_send",
+    { to: "bob", subject: "S", message: "M", priority: "asap" },
+    "priority: expected one of low, normal, high, urgent.",
+  ],
   ["amp_send", { to: "bob", subject: "S", message: "M", context: "text" }, "context: "],
   ["amp_send", { to: "bob", subject: "S".repeat(257), message: "M" }, "subject: "],
-  ["amp_read", { message_ids: "msg_1" }, "message_ids: Invalid input: expected array, received string."],
+  ["amp_read", { message_ids: "msg_1" }, "message_ids: expected array, received string."],
   ["amp_read", { message_ids: [] }, "message_ids: "],
   ["amp_read", { message_ids: Array(11).fill("msg_1") }, "message_ids: "],
   ["amp_read", { message_ids: ["msg_1", 2] }, "message_ids.1: "],
   ["amp_read", { message_ids: ["msg_1"], offset: -1 }, "offset: "],
-  ["amp_inbox", { limit: "20" }, "limit: Invalid input: expected number, received string."],
+  ["amp_inbox", { limit: "20" }, "limit: expected number, received string."],
   ["amp_inbox", { limit: 51 }, "limit: "],
   ["amp_inbox", { limit: 1.5 }, "limit: "],
-  ["amp_ack", { all: "yes" }, "all: Invalid input: expected boolean, received string."],
+  ["amp_ack", { all: "yes" }, "all: expected boolean, received string."],
   ["amp_register", {}, "name: "],
 ] as const)("%s with %j says what is wrong, and does nothing", async (tool, args, problem) => {
   const text = await told(tool, args);

@@ -152,7 +152,7 @@ describe("a provider that is not there", () => {
     expect(sent.isError).toBe(true);
     expect(sent.lines[0]).toBe("agent: alice@local.aimaestro.local");
     expect(sent.text).toContain("Error unreachable");
-    expect(sent.text).toContain("Not done: nothing was sent.");
+    expect(sent.text).toContain("Not done: nothing was sent");
   });
 
   it("leaves what was listed before to be read", async () => {
@@ -179,7 +179,7 @@ describe("registering", () => {
     const other = await startAssistant(url);
     const taken = await other.call("amp_register", { name: "carol" });
     expect(taken.isError).toBe(true);
-    expect(taken.lines[0]).toBe(NONE);
+    expect(taken.lines[0]).toBe("agent: carol (registration incomplete)");
     expect(taken.text).toMatch(/name_taken.*\n.*not registered.*\n.*carol-2.*amp_register/);
     expect((await other.call("amp_register", { name: "carol-2" })).isError).toBe(false);
   });

@@ -130,7 +130,7 @@ describe("a sender who writes for the model", () => {
       told.lines.findIndex((line) => FENCE.test(line)),
     );
     expect(facts.filter((line) => line.startsWith("signature:"))).toEqual([
-      "signature: unsigned (Nothing proves who wrote it.)",
+      "signature: unsigned (nothing proves who wrote it)",
     ]);
     const listed = await bob.call("amp_inbox");
     expect(listedIds(listed)).toEqual([id]);
@@ -165,7 +165,7 @@ describe("facts about a message", () => {
     const some = await bob.call("amp_read", { message_ids: [await write("here"), "../../etc/passwd\n"] });
     expect(some.isError).toBe(true);
     expect(shown(some)).toMatchObject([{ text: "here" }]);
-    expect(some.lines.at(-1)).toBe('unknown id "../../etc/passwd": neither waiting nor kept on this machine');
+    expect(some.lines[1]).toBe('unknown id "../../etc/passwd": neither waiting nor kept on this machine');
   });
 
   it("stay the same however often it is read, and reading leaves it waiting", async () => {

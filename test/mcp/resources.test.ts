@@ -21,7 +21,7 @@ describe("amp://inbox", () => {
       waiting: 1,
       urgent: 1,
       messages: [
-        { id: sentId(sent), from: "alice@local.aimaestro.local", subject: "Question", type: "request", size: 8 },
+        { id: sentId(sent), from: "alice@local.aimaestro.local", subject: "Question", type: "request", size: 46 },
       ],
       more: 0,
     });

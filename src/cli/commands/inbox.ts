@@ -62,7 +62,9 @@ async function list(agent: Agent, limit: string): Promise<Answer> {
       page.total === 0
         ? "No pending messages."
         : `${count(page.total, "pending message")}${page.urgent > 0 ? `, ${page.urgent} urgent` : ""}`,
-      ...(offline ? [`(provider not asked: ${offline.message} Shown is what is known on this machine.)`] : []),
+      ...(offline
+        ? [`The provider could not be asked: ${offline.message} This is what is known on this machine.`]
+        : []),
       ...rows,
       ...(hidden > 0 ? [`${hidden} more; see --limit.`] : []),
     ],

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Acknowledged } from "../../agent/agent.ts";
+import type { Acknowledged } from "../../agent/mailbox.ts";
 import { AmpError } from "../../errors.ts";
 import { count } from "../../wire/human.ts";
 import { ACK_MAX } from "../../wire/limits.ts";

@@ -26,7 +26,7 @@ export const ampRead = defineTool({
     if (messages.length === 0 && first !== undefined) throw unknownMessage(first);
     const view = viewMessages(messages, { offset, now: Date.now(), isDetailed: response_format === "detailed" });
     const unknown = missing.map((id) => `unknown id "${oneLine(id, 80)}": neither waiting nor kept on this machine`);
-    return { text: [view, ...unknown].join("\n\n"), isError: missing.length > 0 };
+    return { text: [...unknown, view].join("\n\n"), isError: missing.length > 0 };
   },
 });
 

@@ -1,0 +1,50 @@
+import type { Http } from "../client/http.ts";
+import { checkedUrl } from "../client/origin.ts";
+import { ProviderClient } from "../client/provider.ts";
+import type { Home } from "../store/home.ts";
+import { KnownKeys } from "../store/known-keys.ts";
+import type { MessageStore } from "../store/messages.ts";
+import { type RegisteredProfile, readPublicKey } from "../store/profile.ts";
+import { KeyLedger } from "./key-ledger.ts";
+import { Mailbox } from "./mailbox.ts";
+import { Outbox } from "./outbox.ts";
+import type { Settings } from "./settings.ts";
+import { Trust } from "./trust.ts";
+
+/** Everything that is open for one registered agent, for as long as its API key holds. */
+export interface Session {
+  profile: RegisteredProfile;
+  mailbox: Mailbox;
+  outbox: Outbox;
+  trust: Trust;
+  ledger: KeyLedger;
+}
+
+export interface SessionParts {
+  home: Home;
+  http: Http;
+  store: MessageStore;
+  settings: Settings;
+  now: () => number;
+}
+
+export function openSession({ home, http, store, settings, now }: SessionParts, profile: RegisteredProfile): Session {
+  const client = new ProviderClient(http, apiBase(settings, profile), profile.apiKey);
+  const mailbox = new Mailbox(home, profile, client, store, now);
+  const keys = new KnownKeys(home, profile.directory);
+  const ownKey = () => readPublicKey(home.disk, profile.directory);
+  return {
+    profile,
+    mailbox,
+    outbox: new Outbox(home, profile, client, mailbox, now),
+    trust: new Trust(keys, client, { address: profile.address, key: ownKey }, now),
+    ledger: new KeyLedger(keys, client, mailbox, now),
+  };
+}
+
+/** Where requests go: the URL that the user named now, with the API path of the registration; else its endpoint. */
+function apiBase(settings: Settings, profile: RegisteredProfile): string {
+  const endpoint = checkedUrl(profile.endpoint, settings.allowHttp);
+  if (settings.provider === undefined) return profile.endpoint;
+  return checkedUrl(settings.provider.value, settings.allowHttp).origin + endpoint.pathname.replace(/\/+$/, "");
+}
