@@ -55,7 +55,10 @@ describe("for a script", () => {
     await close();
     expect((await amp("send", "bot", "S", "M", "--json")).code).toBe(1);
     expect((await amp("inbox", "--json")).code).toBe(1);
-    expect(await amp("inbox")).toMatchObject({ code: 1, stdout: expect.stringContaining("provider could not be asked") });
+    expect(await amp("inbox")).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("provider could not be asked"),
+    });
   });
 
   it("wrong usage is status 2, help and version are 0", async () => {
