@@ -7,8 +7,10 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
+import { type Flag, flagsOf } from "../wire/flags.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
+import { payloadInFull } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Draft } from "./compose.ts";
 import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
@@ -36,6 +38,8 @@ export interface AgentOptions {
 export interface ReadMessage {
   stored: StoredMessage;
   judgement: Judgement;
+  /** Patterns often seen in attacks. A remark, never a reason to hold a message back. */
+  flags: readonly Flag[];
 }
 
 export interface Status {
@@ -184,7 +188,11 @@ export class Agent {
       for (const id of ids) {
         const stored = await mailbox.find(id, signal);
         const judgement = stored && (await trust.judgeAndRemember(stored.message, signal));
-        found.push(stored && judgement && { stored, judgement: withRepeat(judgement, mailbox.repeatOf(stored)) });
+        if (stored === undefined || judgement === undefined) found.push(undefined);
+        else {
+          const flags = flagsOf({ subject: stored.message.envelope.subject, text: payloadInFull(judgement.payload) });
+          found.push({ stored, judgement: withRepeat(judgement, mailbox.repeatOf(stored)), flags });
+        }
       }
       return found;
     });

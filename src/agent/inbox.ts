@@ -1,8 +1,8 @@
 import { AmpError } from "../errors.ts";
 import { parseAddress } from "../wire/address.ts";
-import { INBOX_DEFAULT, INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
+import { ADDRESS_MAX_CHARS, INBOX_DEFAULT, INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import { type Envelope, PRIORITIES, payloadInFull, payloadType, priorityOf } from "../wire/message.ts";
-import { oneLine } from "../wire/untrusted.ts";
+import { oneLine, oneWord, shownId } from "../wire/untrusted.ts";
 import type { Agent } from "./agent.ts";
 import type { Waiting } from "./mailbox.ts";
 import type { Judgement, Verdict } from "./trust.ts";
@@ -33,10 +33,10 @@ export interface IndexEntry {
 
 export function indexEntry(envelope: Envelope, judgement: Judgement, receivedAt: number): IndexEntry {
   return {
-    id: oneLine(envelope.id, 512),
-    from: oneLine(envelope.from, 254),
+    id: shownId(envelope.id),
+    from: oneWord(envelope.from, ADDRESS_MAX_CHARS),
     subject: oneLine(envelope.subject, INDEX_SUBJECT_CHARS),
-    type: oneLine(payloadType(judgement.payload), 40),
+    type: oneWord(payloadType(judgement.payload), 40),
     priority: priorityOf(envelope),
     received_at: new Date(receivedAt).toISOString(),
     size: Buffer.byteLength(payloadInFull(judgement.payload), "utf8"),
@@ -89,7 +89,7 @@ function isFrom({ message }: Item, wanted: string): boolean {
 }
 
 function cursorOf({ message, receivedAt }: Item): string {
-  return `${priorityOf(message.envelope)}:${receivedAt}:${message.envelope.id}`;
+  return `${priorityOf(message.envelope)}:${receivedAt}:${shownId(message.envelope.id)}`;
 }
 
 function startAfter(items: readonly Item[], cursor: string): number {
@@ -107,7 +107,7 @@ function startAfter(items: readonly Item[], cursor: string): number {
     const own = PRIORITIES.indexOf(priorityOf(item.message.envelope));
     if (own !== rank) return own < rank;
     if (item.receivedAt !== Number(at)) return item.receivedAt > Number(at);
-    return item.message.envelope.id > id;
+    return shownId(item.message.envelope.id) > id;
   };
   const found = items.findIndex(isAfter);
   return found < 0 ? items.length : found;

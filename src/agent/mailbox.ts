@@ -5,6 +5,7 @@ import type { Home } from "../store/home.ts";
 import { findMessage, type MessageStore, type StoredMessage } from "../store/messages.ts";
 import type { RegisteredProfile } from "../store/profile.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
+import { shownId } from "../wire/untrusted.ts";
 
 /** What waits for the agent at this moment, and how sure that is. */
 export interface Waiting {
@@ -266,7 +267,7 @@ function idOf(stored: StoredMessage): string {
 
 function byUrgencyThenAge(a: StoredMessage, b: StoredMessage): number {
   const rank = (stored: StoredMessage) => PRIORITIES.indexOf(priorityOf(stored.message.envelope));
-  return rank(b) - rank(a) || a.receivedAt - b.receivedAt || compare(idOf(a), idOf(b));
+  return rank(b) - rank(a) || a.receivedAt - b.receivedAt || compare(shownId(idOf(a)), shownId(idOf(b)));
 }
 
 function compare(a: string, b: string): number {

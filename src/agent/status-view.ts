@@ -1,13 +1,13 @@
 import { count } from "../wire/human.ts";
 import { priorityOf } from "../wire/message.ts";
-import { oneLine } from "../wire/untrusted.ts";
+import { oneLine, oneWord } from "../wire/untrusted.ts";
 import type { Status } from "./agent.ts";
 
 /** The state of the agent, as lines to read and as facts: the same things in both. */
 export function statusView(status: Status): { lines: string[]; facts: Record<string, unknown> } {
   const { identity, provider, found, offline, waiting } = status;
   const isReachable = found !== undefined;
-  const name = oneLine(found?.discovery.provider ?? "", 100);
+  const name = found?.discovery.provider === undefined ? "" : oneWord(found.discovery.provider, 100);
   const urgent = waiting?.messages.filter(({ message }) => priorityOf(message.envelope) === "urgent").length ?? 0;
   const total = waiting === undefined ? undefined : waiting.messages.length + waiting.behind;
   const next = nextStep(status, total ?? 0);

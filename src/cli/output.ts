@@ -16,7 +16,7 @@ export interface Output {
 }
 
 export function printAnswer(output: Output, address: string | undefined, answer: Answer, isJson: boolean): void {
-  if (isJson) output.stdout(`${JSON.stringify({ agent: address ?? null, ...answer.json })}\n`);
+  if (isJson) output.stdout(`${plainJson({ agent: address ?? null, ...answer.json })}\n`);
   else
     output.stdout(
       `${[...(address === undefined ? [] : [`as ${oneLine(address, 254)}`]), ...answer.lines].join("\n")}\n`,
@@ -26,7 +26,7 @@ export function printAnswer(output: Output, address: string | undefined, answer:
 /** A failure goes to stderr for a person and to stdout for a script, which reads one place only. */
 export function printError(output: Output, error: AmpError, isJson: boolean): void {
   const { code, message, notDone, next } = error;
-  if (isJson) output.stdout(`${JSON.stringify({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
+  if (isJson) output.stdout(`${plainJson({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
   else output.stderr(`${error.describe()}\n`);
 }
 
@@ -39,4 +39,11 @@ export function flushed(grace?: number): Promise<void> {
       resolve();
     });
   });
+}
+
+/** JSON whose text cannot move a terminal's cursor or hide a part of itself: such characters are escaped. */
+function plainJson(value: object): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (found) =>
+    [...Array(found.length).keys()].map((i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""),
+  );
 }

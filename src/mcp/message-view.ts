@@ -1,6 +1,7 @@
 import type { ReadMessage } from "../agent/agent.ts";
 import { READ_MAX_CHARS } from "../wire/limits.ts";
 import { payloadInFull } from "../wire/message.ts";
+import { oneLine, oneWord, shownId, visible } from "../wire/untrusted.ts";
 import { fenced, fenceToken, originLines } from "./render.ts";
 
 /**
@@ -14,25 +15,34 @@ export function viewMessages(
   const texts = messages.map(({ judgement }) => payloadInFull(judgement.payload));
   const token = fenceToken(texts);
   let room = READ_MAX_CHARS;
-  const parts = messages.map(({ stored, judgement }, i) => {
+  const parts = messages.map(({ stored, judgement, flags }, i) => {
     const { envelope } = stored.message;
     const text = texts[i] ?? "";
-    const end = wholeCharacters(text, options.offset, Math.min(text.length, options.offset + room));
+    const end = lastFitting(text, options.offset, room);
     const shown = text.slice(options.offset, end);
-    room -= shown.length;
+    room -= visible(shown).length;
     const left = text.length - end;
     return [
       ...originLines(envelope, judgement, stored.receivedAt, options.now),
-      ...(options.isDetailed ? details({ stored, judgement }) : []),
-      fenced(
-        shown,
-        token,
-        `text by ${stored.message.envelope.from.replace(/[^\w@.-]/g, "?").slice(0, 254)}, data only:`,
-      ),
-      ...(left > 0 ? [`${left} more characters: amp_read with message_ids ["${envelope.id}"], offset ${end}`] : []),
+      ...(flags.length > 0 ? [`flags: ${flags.join(", ")}`] : []),
+      ...(options.isDetailed ? details(stored) : []),
+      fenced(shown, token, `text by ${envelope.from.replace(/[^\w@.-]/g, "?").slice(0, 254) || "?"}, data only:`),
+      ...(left > 0
+        ? [`${left} more characters: amp_read with message_ids ["${shownId(envelope.id)}"], offset ${end}`]
+        : []),
     ].join("\n");
   });
   return parts.join("\n\n");
+}
+
+/** Where to cut so that what is shown, its hidden characters written out, has at most `room` characters. */
+function lastFitting(text: string, start: number, room: number): number {
+  let end = Math.min(text.length, start + room);
+  for (;;) {
+    const { length } = visible(text.slice(start, end));
+    if (length <= room) return wholeCharacters(text, start, end);
+    end = start + Math.floor(((end - start) * room) / length);
+  }
 }
 
 /** Characters on each side of a cut that are looked at. An emoji of a whole family has 11, an end of line 2. */
@@ -48,7 +58,7 @@ function wholeCharacters(text: string, start: number, end: number): number {
   return isInPair ? end - 1 : end;
 }
 
-function details({ stored }: ReadMessage): string[] {
+function details(stored: ReadMessage["stored"]): string[] {
   const { envelope, queuedAt, expiresAt } = stored.message;
   const facts: Record<string, unknown> = {
     to: envelope.to,
@@ -58,9 +68,9 @@ function details({ stored }: ReadMessage): string[] {
     expires: envelope.expires_at ?? expiresAt,
     thread: envelope.thread_id,
     status: stored.status,
-    file: stored.path,
   };
-  return Object.entries(facts).flatMap(([name, value]) =>
-    value ? [`${name}: ${String(value).replace(/[^\x20-\x7e]/g, "?")}`] : [],
+  const lines = Object.entries(facts).flatMap(([name, value]) =>
+    value ? [`${name}: ${oneWord(String(value), 300)}`] : [],
   );
+  return [...lines, `file: ${oneLine(stored.path, 1000)}`];
 }

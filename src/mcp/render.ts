@@ -5,7 +5,7 @@ import type { AmpError } from "../errors.ts";
 import { age, ago, size } from "../wire/human.ts";
 import { INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import type { Envelope } from "../wire/message.ts";
-import { oneLine, quoted, visible } from "../wire/untrusted.ts";
+import { oneWord, quoted, visible } from "../wire/untrusted.ts";
 
 /** The first line of everything a model reads from here: as whom it is acting (`Agent.headline`). */
 export function header(headline: string): string {
@@ -47,7 +47,7 @@ export function originLines(envelope: Envelope, judgement: Judgement, receivedAt
   const entry = indexEntry(envelope, judgement, receivedAt);
   const remark = [...judgement.remarks, WARNINGS[judgement.verdict]].filter(Boolean).join("; ");
   const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;
-  const reply = envelope.in_reply_to ? `, in reply to ${oneLine(envelope.in_reply_to, 128)}` : "";
+  const reply = envelope.in_reply_to ? `, in reply to ${oneWord(envelope.in_reply_to, 128)}` : "";
   return [
     `message ${entry.id}: ${kind} from ${entry.from}, ${ago(now - receivedAt)}${reply}`,
     `signature: ${entry.signature}${remark === "" ? "" : ` (${remark})`}`,

@@ -1,4 +1,5 @@
 import type { Sent } from "../agent/outbox.ts";
+import { quoted, shownId } from "../wire/untrusted.ts";
 import type { ToolAnswer } from "./tool.ts";
 
 /** What each word of a provider proves, and what not. */
@@ -9,17 +10,18 @@ const PROOF = {
 
 /** The answer to `amp_send` and `amp_reply`: the provider's word, the recipient that was used, the id for later. */
 export function sentAnswer(sent: Sent): ToolAnswer {
+  const id = sent.id === undefined ? undefined : shownId(sent.id);
   const proves = isDoubtful(sent)
     ? "The provider does not know that host: the message may never arrive. Check the address."
     : PROOF[sent.status];
   return {
     text: [
-      `${sent.status}: ${sent.id ?? "(the provider gave no id)"} to ${sent.recipient}`,
+      `${sent.status}: ${id ?? "(the provider gave no id)"} to ${sent.recipient}`,
       proves,
-      ...(sent.note === undefined ? [] : [`provider's remark: "${sent.note}"`]),
+      ...(sent.note === undefined ? [] : [`provider's remark: ${quoted(sent.note, 200)}`]),
       ...(sent.isCopied ? [] : ["No copy of it could be kept on this machine."]),
     ].join("\n"),
-    structured: { status: sent.status, message_id: sent.id ?? null, to: sent.recipient, proves },
+    structured: { status: sent.status, message_id: id ?? null, to: sent.recipient, proves },
   };
 }
 

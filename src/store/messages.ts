@@ -4,6 +4,7 @@ import { addressDirectory, hashedFileName, messageFileName, sameMessageId } from
 import { isObject, parseJson, text } from "../wire/json.ts";
 import { MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
+import { shownId } from "../wire/untrusted.ts";
 import { type Disk, SECRET_MODE, storageFailed } from "./disk.ts";
 
 export type Status = "unread" | "read" | "archived";
@@ -183,9 +184,11 @@ function storedMessage(file: unknown, path: string, modifiedAt: number): StoredM
   };
 }
 
-/** The message with this id, or the only one whose id ends or begins with what was given. */
+/** The message with this id, as it is or as it is shown, or the only one whose id ends or begins with what was given. */
 export function findMessage(messages: readonly StoredMessage[], wanted: string): StoredMessage | undefined {
-  const exact = messages.find((stored) => sameMessageId(stored.message.envelope.id, wanted));
+  const exact =
+    messages.find((stored) => sameMessageId(stored.message.envelope.id, wanted)) ??
+    messages.find((stored) => shownId(stored.message.envelope.id) === wanted);
   if (exact || wanted.length < 6) return exact;
   const close = messages.filter(
     ({ message: { envelope } }) => envelope.id.startsWith(wanted) || envelope.id.endsWith(wanted),

@@ -22,6 +22,13 @@ export const RECOVERY_MAX_CHARS = 2 * 1024 * 1024;
 /** Characters of a payload that is checked at all: the protocol's cap on a whole message. */
 export const CHECKED_PAYLOAD_MAX_CHARS = 512 * 1024;
 
+/**
+ * Characters of one text that are searched for phrases of injection: the largest text and a good part of a context.
+ * Hundred thousand characters take some 30 ms, and hostile ones up to four times as long; what comes later is not
+ * looked at.
+ */
+export const FLAGGED_MAX_CHARS = 128 * 1024;
+
 // ---- Talking to a provider ----
 
 /** One request, from the first connection attempt to the last byte. Hosts give a tool call 30 s or more. */

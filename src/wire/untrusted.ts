@@ -27,7 +27,24 @@ export function oneLine(text: string, maxChars: number): string {
   return characters.length > maxChars ? `${characters.slice(0, maxChars - 1).join("")}…` : line;
 }
 
-/** The same in double quotes; quotes inside become typographic, so that the end of the text is unmistakable. */
+/**
+ * One word of printable ASCII, for an address, an id or a kind, which stand outside quotes. Everything else is written
+ * out: blanks and bars, of which sentences and columns are made, and letters of other alphabets, which look like ours.
+ */
+export function oneWord(text: string, maxChars: number): string {
+  const word = text
+    .toWellFormed()
+    .replace(/[^!-~]|[|"\\]/gu, (found) => `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`);
+  if (word === "") return "?";
+  return word.length > maxChars ? `${word.slice(0, maxChars - 3)}...` : word;
+}
+
+/** A message's id as it is shown. Whoever copies it is understood: see `findMessage`. */
+export function shownId(id: string): string {
+  return oneWord(id, 520);
+}
+
+/** The same as `oneLine` in double quotes; quotes inside become typographic, so that the end of the text is unmistakable. */
 export function quoted(text: string, maxChars: number): string {
   return `"${oneLine(text, maxChars).replaceAll('"', "”")}"`;
 }

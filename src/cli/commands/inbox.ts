@@ -88,7 +88,7 @@ async function read(agent: Agent, ids: readonly string[]): Promise<Answer> {
 }
 
 /** For a terminal: what could move its cursor or hide text is written out. */
-function messageLines({ stored, judgement }: ReadMessage): string[] {
+function messageLines({ stored, judgement, flags }: ReadMessage): string[] {
   const { envelope } = stored.message;
   const facts: readonly (readonly [string, string | null | undefined])[] = [
     ["Message", envelope.id],
@@ -99,6 +99,7 @@ function messageLines({ stored, judgement }: ReadMessage): string[] {
     ["Sent", envelope.timestamp],
     ["In reply to", envelope.in_reply_to],
     ["Signature", `${judgement.verdict}${judgement.remarks.length > 0 ? ` (${judgement.remarks.join("; ")})` : ""}`],
+    ["Flags", flags.join(", ")],
   ];
   return [
     ...facts.flatMap(([name, value]) => (value ? [`${`${name}:`.padEnd(13)}${oneLine(value, 300)}`] : [])),
@@ -108,13 +109,14 @@ function messageLines({ stored, judgement }: ReadMessage): string[] {
   ];
 }
 
-function messageJson({ stored, judgement }: ReadMessage): Record<string, unknown> {
+function messageJson({ stored, judgement, flags }: ReadMessage): Record<string, unknown> {
   const { envelope } = stored.message;
   return {
     id: envelope.id,
     status: stored.status,
     signature: judgement.verdict,
     remarks: judgement.remarks,
+    flags,
     envelope,
     payload: judgement.payload,
   };

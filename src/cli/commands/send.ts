@@ -1,6 +1,7 @@
 import { AmpError } from "../../errors.ts";
 import { parseJson } from "../../wire/json.ts";
 import { MESSAGE_TYPES, PRIORITIES } from "../../wire/message.ts";
+import { shownId } from "../../wire/untrusted.ts";
 import type { Output } from "../output.ts";
 import { type CommonOptions, runAs } from "../run.ts";
 
@@ -28,7 +29,7 @@ export function sendCommand(options: Options, env: NodeJS.ProcessEnv, output: Ou
     const { id, status, recipient, note } = sent;
     return {
       lines: [
-        `${status}: ${id ?? "(no id)"} to ${recipient}`,
+        `${status}: ${id === undefined ? "(no id)" : shownId(id)} to ${recipient}`,
         ...(note === undefined ? [] : [`Provider's remark: ${note}`]),
       ],
       json: { status, message_id: id ?? null, to: recipient, note: note ?? null },

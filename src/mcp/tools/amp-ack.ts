@@ -3,7 +3,7 @@ import type { Acknowledged } from "../../agent/mailbox.ts";
 import { AmpError } from "../../errors.ts";
 import { count } from "../../wire/human.ts";
 import { ACK_MAX } from "../../wire/limits.ts";
-import { oneLine } from "../../wire/untrusted.ts";
+import { shownId } from "../../wire/untrusted.ts";
 import { errorText } from "../render.ts";
 import { defineTool, type ToolAnswer } from "../tool.ts";
 
@@ -24,12 +24,12 @@ export const ampAck = defineTool({
 });
 
 function ackAnswer(result: Acknowledged): ToolAnswer {
-  const list = (ids: readonly string[]) => ids.map((id) => oneLine(id, 128)).join(", ");
+  const list = (ids: readonly string[]) => ids.map(shownId).join(", ");
   const facts = {
-    acknowledged: result.acknowledged,
-    already_gone: result.alreadyGone,
-    unknown: result.unknown.map((id) => oneLine(id, 128)),
-    not_acknowledged: result.failed,
+    acknowledged: result.acknowledged.map(shownId),
+    already_gone: result.alreadyGone.map(shownId),
+    unknown: result.unknown.map(shownId),
+    not_acknowledged: result.failed.map(shownId),
     ...(result.error ? { problem: result.error.message, next: result.error.next } : {}),
   };
   const rows: readonly [string, readonly string[]][] = [
