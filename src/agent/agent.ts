@@ -7,6 +7,7 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
+import { parseAddress } from "../wire/address.ts";
 import { type Flag, flagsOf } from "../wire/flags.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
@@ -16,7 +17,7 @@ import type { Draft } from "./compose.ts";
 import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
 import type { KeyLedger } from "./key-ledger.ts";
 import type { Acknowledged, Waiting } from "./mailbox.ts";
-import type { Answer, Sent } from "./outbox.ts";
+import type { Answer, Care, Sent } from "./outbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
 import { openSession, type Session } from "./session.ts";
 import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
@@ -147,18 +148,29 @@ export class Agent {
     return registration;
   }
 
-  /** @throws AmpError `invalid_argument`, or what the provider or the network says; never after it was accepted. */
-  async send(draft: Draft, signal?: AbortSignal): Promise<Sent> {
-    return this.#withSession(({ outbox }) => outbox.send(draft, signal));
+  /** @throws AmpError, see `Outbox.send`. */
+  async send(draft: Draft, care?: Care, signal?: AbortSignal): Promise<Sent> {
+    return this.#withSession(({ outbox }) => outbox.send(draft, care, signal));
   }
 
-  /** Answers a message. @throws AmpError `unknown_message`, and as `send`. */
-  async reply(messageId: string, answer: Answer, signal?: AbortSignal): Promise<Sent> {
+  /** The answer to a message, ready to be sent. @throws AmpError `unknown_message`. */
+  async draftReply(messageId: string, answer: Answer, signal?: AbortSignal): Promise<Draft> {
     return this.#withSession(async ({ mailbox, outbox }) => {
       const stored = await mailbox.find(messageId, signal);
       if (stored === undefined) throw unknownMessage(messageId);
-      return outbox.reply(stored, answer, signal);
+      return outbox.draftReply(stored, answer);
     });
+  }
+
+  /** Whether a person is to be asked before a message to this address leaves. */
+  async needsConfirmation(to: string): Promise<boolean> {
+    const { confirmSend } = this.settings;
+    if (confirmSend !== "external") return confirmSend === "always";
+    const own = parseAddress((await this.#open()).profile.address);
+    const recipient = parseAddress(to);
+    const isNear =
+      recipient?.provider === undefined || (recipient.tenant === own?.tenant && recipient.provider === own?.provider);
+    return !isNear;
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {

@@ -170,6 +170,11 @@ export class Mailbox {
     return (await this.#list(await this.#inboxes())).messages;
   }
 
+  /** Both sides of every exchange that is still on disk. */
+  async exchanged(): Promise<{ received: StoredMessage[]; sent: StoredMessage[] }> {
+    return { received: await this.received(), sent: (await this.#store.list([this.#sent])).messages };
+  }
+
   /** Files of acknowledged messages received longer ago than `age` milliseconds; what waits or was sent stays. */
   async prune(age: number, isDryRun: boolean): Promise<string[]> {
     const old = (await this.received()).filter(

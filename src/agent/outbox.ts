@@ -1,13 +1,16 @@
 import { join } from "node:path";
 import type { ProviderClient } from "../client/provider.ts";
 import { AmpError } from "../errors.ts";
+import { Attempts, attemptKey } from "../store/attempts.ts";
 import type { Home } from "../store/home.ts";
 import type { StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readKeyPair } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
+import { REPEAT_KEY_WINDOW, REPEAT_WINDOW } from "../wire/limits.ts";
 import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { type Composed, compose, type Draft } from "./compose.ts";
+import { checkCourtesy } from "./courtesy.ts";
 import type { Mailbox } from "./mailbox.ts";
 
 export interface Sent {
@@ -20,6 +23,16 @@ export interface Sent {
   note: string | undefined;
   /** Whether a copy is under `messages/sent`. */
   isCopied: boolean;
+  /** Milliseconds ago, where this same message was sent already and was not sent again. */
+  sentBefore: number | undefined;
+}
+
+/** What keeps a message from being sent by mistake. */
+export interface Care {
+  /** `automatic`: the same words to the same agent within two minutes are one message. Else a key of the caller's. */
+  repetition: "automatic" | { key: string };
+  /** See `checkCourtesy`; 0 for no limit. */
+  replyLimit: number;
 }
 
 /** What a caller says in an answer; the rest follows from the message that is answered. */
@@ -41,12 +54,55 @@ export class Outbox {
     this.#now = now;
   }
 
-  /** @throws AmpError `invalid_argument`, or what the provider or the network says; never after it was accepted. */
-  async send(draft: Draft, signal?: AbortSignal): Promise<Sent> {
+  /**
+   * @param care for calls that a model makes; a person's command is carried out as often as it is given.
+   * @throws AmpError `invalid_argument`, `loop_stopped`, or what the provider or the network says; never after it was
+   *   accepted.
+   */
+  async send(draft: Draft, care?: Care, signal?: AbortSignal): Promise<Sent> {
     const { address, directory } = this.#profile;
     const keys = await readKeyPair(this.#home.disk, directory);
     if (keys === undefined) throw unreadableKey(directory);
     const composed = await compose(draft, address, keys.privateKey);
+    if (care === undefined) return this.#route(composed, signal);
+    checkCourtesy(draft, await this.#mailbox.exchanged(), care.replyLimit, this.#now());
+    return this.#routeOnce(composed, care.repetition, signal);
+  }
+
+  async #routeOnce(composed: Composed, repetition: Care["repetition"], signal: AbortSignal | undefined): Promise<Sent> {
+    const attempts = new Attempts(this.#home, this.#profile.directory);
+    const isAutomatic = repetition === "automatic";
+    const { to, subject, priority, in_reply_to } = composed.envelope;
+    const key = attemptKey(
+      isAutomatic ? [to, subject, priority, in_reply_to, composed.payload] : ["key", repetition.key],
+    );
+    const now = this.#now();
+    const earlier = await attempts.open(key, now, now - (isAutomatic ? REPEAT_WINDOW : REPEAT_KEY_WINDOW));
+    if (earlier?.state === "open") throw openAttempt(now - earlier.at);
+    if (earlier?.status !== undefined) {
+      const { recipient } = composed;
+      return {
+        id: earlier.id,
+        status: earlier.status,
+        recipient,
+        note: undefined,
+        isCopied: true,
+        sentBefore: now - earlier.at,
+      };
+    }
+    try {
+      const sent = await this.#route(composed, signal);
+      await attempts.close(key, this.#now(), { id: sent.id, status: sent.status }).catch(() => {});
+      return sent;
+    } catch (thrown) {
+      const isUnclear =
+        thrown instanceof AmpError && (thrown.code === "outcome_unknown" || thrown.code === "bad_answer");
+      if (!isUnclear) await attempts.close(key, this.#now()).catch(() => {});
+      throw thrown;
+    }
+  }
+
+  async #route(composed: Composed, signal: AbortSignal | undefined): Promise<Sent> {
     const { id, status, note, error } = await this.#client.route(composed.body, signal);
     if (status !== "delivered" && status !== "queued") throw deliveryFailed(status, error ?? note);
     return {
@@ -55,15 +111,16 @@ export class Outbox {
       recipient: composed.recipient,
       note: note === undefined ? undefined : oneLine(note, 200),
       isCopied: await this.#copy(id, composed),
+      sentBefore: undefined,
     };
   }
 
-  /** To the sender, also where `reply_to` names somebody else; subject `Re:` once; same priority. */
-  reply(to: StoredMessage, answer: Answer, signal?: AbortSignal): Promise<Sent> {
+  /** An answer: to the sender, also where `reply_to` names somebody else; subject `Re:` once; same priority. */
+  draftReply(to: StoredMessage, answer: Answer): Draft {
     const { envelope } = to.message;
     const own = this.#profile.address;
     const isOwn = sameAddress(envelope.from, own) && !sameAddress(envelope.to, own);
-    const draft: Draft = {
+    return {
       to: isOwn ? envelope.to : envelope.from,
       subject: oneLine(replySubject(envelope.subject), 256),
       message: answer.message,
@@ -72,7 +129,6 @@ export class Outbox {
       priority: answer.priority ?? priorityOf(envelope),
       inReplyTo: envelope.id,
     };
-    return this.send(draft, signal);
   }
 
   /** The provider has the message whatever happens to our copy of it. */
@@ -92,6 +148,15 @@ function unreadableKey(directory: string): AmpError {
     notDone: "nothing was sent.",
     next: "Restore that file from a backup; a new key under the same name would be refused by the provider.",
     mender: "person",
+  });
+}
+
+function openAttempt(age: number): AmpError {
+  return new AmpError("outcome_unknown", {
+    message: `This same message was handed to the provider ${Math.ceil(age / 1000)} s ago, and what came of it is unknown.`,
+    notDone: "it was not sent again.",
+    next: "Ask the recipient, or wait two minutes. To send it at once all the same, give an idempotency_key of your own.",
+    mender: "caller",
   });
 }
 

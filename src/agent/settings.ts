@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { REPLY_LIMIT } from "../wire/limits.ts";
 
 /** A configured value and where it came from, so that an answer can say what to change. */
 export interface Setting {
@@ -18,6 +19,10 @@ export interface Settings {
   provider: Setting | undefined;
   /** Host names to which plain http is allowed although they are not near. */
   allowHttp: string[];
+  /** Before which messages of an assistant a person is asked: those that leave the tenant, all, none. */
+  confirmSend: "external" | "always" | "never";
+  /** How often two agents may answer each other with mere courtesies; 0 for no limit. */
+  replyLimit: number;
 }
 
 export const DEFAULT_PROVIDER = "http://localhost:23000";
@@ -61,7 +66,15 @@ export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
       .split(",")
       .map((host) => host.trim())
       .filter((host) => host !== ""),
+    confirmSend: confirmSend(env.AMP_CONFIRM_SEND),
+    replyLimit: /^\d{1,4}$/.test(env.AMP_REPLY_LIMIT ?? "") ? Number(env.AMP_REPLY_LIMIT) : REPLY_LIMIT,
   };
+}
+
+/** A word that is none of the three is no consent: then every message is asked about. */
+function confirmSend(given: string | undefined): Settings["confirmSend"] {
+  if (given === undefined || given === "" || given === "external") return "external";
+  return given === "never" ? "never" : "always";
 }
 
 /** `~` is a shell's word; hosts hand it on as it is. */

@@ -1,4 +1,5 @@
 import type { Sent } from "../agent/outbox.ts";
+import { ago } from "../wire/human.ts";
 import { quoted, shownId } from "../wire/untrusted.ts";
 import type { ToolAnswer } from "./tool.ts";
 
@@ -14,14 +15,28 @@ export function sentAnswer(sent: Sent): ToolAnswer {
   const proves = isDoubtful(sent)
     ? "The provider does not know that host: the message may never arrive. Check the address."
     : PROOF[sent.status];
+  const { sentBefore } = sent;
+  const repeat =
+    sentBefore === undefined
+      ? []
+      : [
+          `NOT sent again: this same message was sent ${ago(sentBefore)}. To send it once more, give an idempotency_key.`,
+        ];
   return {
     text: [
+      ...repeat,
       `${sent.status}: ${id ?? "(the provider gave no id)"} to ${sent.recipient}`,
       proves,
       ...(sent.note === undefined ? [] : [`provider's remark: ${quoted(sent.note, 200)}`]),
       ...(sent.isCopied ? [] : ["No copy of it could be kept on this machine."]),
     ].join("\n"),
-    structured: { status: sent.status, message_id: id ?? null, to: sent.recipient, proves },
+    structured: {
+      status: sent.status,
+      message_id: id ?? null,
+      to: sent.recipient,
+      proves,
+      ...(sentBefore === undefined ? {} : { not_sent_again: repeat[0] }),
+    },
   };
 }
 

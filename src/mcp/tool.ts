@@ -1,8 +1,15 @@
-import type { CallToolResult, McpServer, StandardSchemaWithJSON, ToolAnnotations } from "@modelcontextprotocol/server";
+import type {
+  CallToolResult,
+  McpServer,
+  ServerContext,
+  StandardSchemaWithJSON,
+  ToolAnnotations,
+} from "@modelcontextprotocol/server";
 import * as z from "zod";
 import type { Agent } from "../agent/agent.ts";
 import { toAmpError } from "../errors.ts";
 import { checkArguments } from "./arguments.ts";
+import { Person, Question } from "./person.ts";
 import { errorText, header } from "./render.ts";
 
 /** What a handler gives back. The agent's address is put before it by `defineTool`. */
@@ -25,7 +32,7 @@ export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
   annotations: ToolAnnotations;
   /** Asks hosts that hide tools behind a search to show this one at once. */
   isAlwaysLoaded?: boolean;
-  run(agent: Agent, args: z.output<z.ZodObject<Shape>>, signal: AbortSignal): Promise<ToolAnswer>;
+  run(agent: Agent, args: z.output<z.ZodObject<Shape>>, signal: AbortSignal, person: Person): Promise<ToolAnswer>;
 }
 
 /** A tool, ready to be put on a server. */
@@ -36,13 +43,14 @@ export interface Tool {
 
 /** A tool is data and a short handler; this is the one place that checks arguments and turns errors into results. */
 export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<Shape>): Tool {
-  const call = async (agent: Agent, given: unknown, signal: AbortSignal): Promise<CallToolResult> => {
+  const call = async (server: McpServer, agent: Agent, given: unknown, context: ServerContext) => {
     try {
       const args = checkArguments(spec.name, spec.input, given);
       // The address is asked for afterwards: a registration changes it.
-      const answer = await spec.run(agent, args, signal);
+      const answer = await spec.run(agent, args, context.mcpReq.signal, new Person(server, context));
       return await result(agent, answer);
     } catch (thrown) {
+      if (thrown instanceof Question) return thrown.request();
       const error = toAmpError(thrown);
       agent.log(thrown);
       return result(agent, { text: errorText(error), isError: true });
@@ -54,9 +62,7 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
       const { title, description, annotations } = spec;
       const config = { title, description, annotations, inputSchema: advertised(spec.input) };
       const meta = spec.isAlwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {};
-      server.registerTool(spec.name, { ...config, ...meta }, (args, context) =>
-        call(agent, args, context.mcpReq.signal),
-      );
+      server.registerTool(spec.name, { ...config, ...meta }, (args, context) => call(server, agent, args, context));
     },
   };
 }

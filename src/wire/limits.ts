@@ -29,6 +29,21 @@ export const CHECKED_PAYLOAD_MAX_CHARS = 512 * 1024;
  */
 export const FLAGGED_MAX_CHARS = 128 * 1024;
 
+// ---- Sending with care ----
+
+/** How long the same message to the same agent counts as one call repeated by a host or a model. */
+export const REPEAT_WINDOW = 2 * 60_000;
+/** How long a key that the caller gave stands for one message. */
+export const REPEAT_KEY_WINDOW = 24 * 60 * 60_000;
+/** How long an attempt is remembered: as long as the longest window. */
+export const ATTEMPTS_KEPT = REPEAT_KEY_WINDOW;
+/** Characters up to which a message without a question can be a mere courtesy. */
+export const COURTESY_MAX_CHARS = 200;
+/** How far back courtesies are counted. */
+export const COURTESY_WINDOW = 60 * 60_000;
+/** How often the writer may change in a run of courtesies before it is stopped. */
+export const REPLY_LIMIT = 8;
+
 // ---- Talking to a provider ----
 
 /** One request, from the first connection attempt to the last byte. Hosts give a tool call 30 s or more. */

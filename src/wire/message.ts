@@ -72,7 +72,7 @@ function withId(envelope: Record<string, unknown>, item: Record<string, unknown>
 }
 
 /** The text of a payload; anything that is not text is shown as JSON rather than lost. */
-function payloadText(payload: Record<string, unknown>): string {
+export function payloadText(payload: Record<string, unknown>): string {
   if (typeof payload.message === "string") return payload.message;
   return payload.message === undefined ? "" : JSON.stringify(payload.message);
 }

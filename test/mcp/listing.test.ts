@@ -93,8 +93,8 @@ it("twenty messages with long subjects stay within 900 tokens", async () => {
 it("acknowledging is explicit, idempotent, and honest about what was not there", async () => {
   const { url } = await testProvider();
   const bob = await startRegistered(url, "bob");
-  const note = async () => sentId(await bob.call("amp_send", { to: "bob", subject: "S", message: "M" }));
-  const [one, two, three] = [await note(), await note(), await note()];
+  const note = async (message: string) => sentId(await bob.call("amp_send", { to: "bob", subject: "S", message }));
+  const [one, two, three] = [await note("1"), await note("2"), await note("3")];
   const ack = async (args: Record<string, unknown>) => (await bob.call("amp_ack", args)).structured;
   expect(await ack({ message_ids: [one, one, "msg_0_nowhere"] })).toMatchObject({
     acknowledged: [one],

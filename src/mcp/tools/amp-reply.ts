@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { sentAnswer } from "../sent-view.ts";
+import { sendWithCare } from "../sending.ts";
 import { defineTool } from "../tool.ts";
-import { context, message, messageId, priority, type } from "./parameters.ts";
+import * as common from "./parameters.ts";
 
 export const ampReply = defineTool({
   name: "amp_reply",
@@ -9,14 +9,16 @@ export const ampReply = defineTool({
   description:
     "Answer a message by its id: recipient, subject (Re: …) and in_reply_to are filled in. Reply first, then amp_ack the message. Returns the recipient that was used, the new message id and the provider's word.",
   input: z.strictObject({
-    message_id: messageId,
-    message,
-    type: type.describe("Default response"),
-    priority: priority.describe("Default: as the message answered"),
-    context,
+    message_id: common.messageId,
+    message: common.message,
+    type: common.type.describe("Default response"),
+    priority: common.priority.describe("Default: as the message answered"),
+    context: common.context,
+    idempotency_key: common.idempotencyKey,
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
-  async run(agent, { message_id, ...answer }, signal) {
-    return sentAnswer(await agent.reply(message_id, answer, signal));
+  async run(agent, { message_id, idempotency_key, ...answer }, signal, person) {
+    const draft = await agent.draftReply(message_id, answer, signal);
+    return sendWithCare(agent, draft, idempotency_key, person, signal);
   },
 });

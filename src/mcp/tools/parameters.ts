@@ -12,3 +12,9 @@ export const context = z
   .optional()
   .describe("Structured data for the recipient, a JSON object");
 export const messageId = z.string().min(1).describe("Id from amp_inbox");
+export const idempotencyKey = z
+  .string()
+  .min(1)
+  .max(200)
+  .optional()
+  .describe("Same key, same message: sent once. Default: same recipient and words within 2 minutes");
