@@ -17,21 +17,20 @@ interface Turn {
  *
  * @throws AmpError `loop_stopped`.
  */
-export function checkCourtesy(
+export async function checkCourtesy(
   draft: { to: string; message: string; context?: unknown },
-  exchanged: { received: readonly StoredMessage[]; sent: readonly StoredMessage[] },
+  exchanged: () => Promise<{ received: readonly StoredMessage[]; sent: readonly StoredMessage[] }>,
   limit: number,
   now: number,
-): void {
+): Promise<void> {
   if (limit === 0 || !isShort(draft.message, draft.context)) return;
+  const { received, sent } = await exchanged();
   const peer = parseAddress(draft.to)?.name;
   const turns = [
-    ...exchanged.received
+    ...received
       .filter(({ message }) => parseAddress(message.envelope.from)?.name === peer)
       .map((one) => turnOf(one, false)),
-    ...exchanged.sent
-      .filter(({ message }) => parseAddress(message.envelope.to)?.name === peer)
-      .map((one) => turnOf(one, true)),
+    ...sent.filter(({ message }) => parseAddress(message.envelope.to)?.name === peer).map((one) => turnOf(one, true)),
   ]
     .filter(({ at }) => now - at < COURTESY_WINDOW)
     .sort((a, b) => b.at - a.at);

@@ -6,6 +6,7 @@ import type { Home } from "../store/home.ts";
 import type { StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readKeyPair } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
+import type { KeyPair } from "../wire/keys.ts";
 import { REPEAT_KEY_WINDOW, REPEAT_WINDOW } from "../wire/limits.ts";
 import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
@@ -45,6 +46,7 @@ export class Outbox {
   readonly #client: ProviderClient;
   readonly #mailbox: Mailbox;
   readonly #now: () => number;
+  #keys: KeyPair | undefined;
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, mailbox: Mailbox, now: () => number) {
     this.#home = home;
@@ -60,17 +62,22 @@ export class Outbox {
    *   accepted.
    */
   async send(draft: Draft, care?: Care, signal?: AbortSignal): Promise<Sent> {
-    const { address, directory } = this.#profile;
-    const keys = await readKeyPair(this.#home.disk, directory);
-    if (keys === undefined) throw unreadableKey(directory);
-    const composed = await compose(draft, address, keys.privateKey);
+    const composed = await compose(draft, this.#profile.address, await this.#privateKey());
     if (care === undefined) return this.#route(composed, signal);
-    checkCourtesy(draft, await this.#mailbox.exchanged(), care.replyLimit, this.#now());
+    await checkCourtesy(draft, () => this.#mailbox.exchanged(), care.replyLimit, this.#now());
     return this.#routeOnce(composed, care.repetition, signal);
   }
 
+  /** Read once: a key pair is never replaced. */
+  async #privateKey(): Promise<Uint8Array> {
+    const { directory } = this.#profile;
+    this.#keys ??= await readKeyPair(this.#home.disk, directory);
+    if (this.#keys === undefined) throw unreadableKey(directory);
+    return this.#keys.privateKey;
+  }
+
   async #routeOnce(composed: Composed, repetition: Care["repetition"], signal: AbortSignal | undefined): Promise<Sent> {
-    const attempts = new Attempts(this.#home, this.#profile.directory);
+    const attempts = new Attempts(this.#home.disk, this.#profile.directory);
     const isAutomatic = repetition === "automatic";
     const { to, subject, priority, in_reply_to } = composed.envelope;
     const key = attemptKey(

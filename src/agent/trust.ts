@@ -33,6 +33,7 @@ export class Trust {
   readonly #client: ProviderClient;
   readonly #own: { address: string; key: () => Promise<Uint8Array | undefined> };
   readonly #now: () => number;
+  readonly #checked = new WeakMap<Message, { key: Uint8Array; result: Verification }>();
 
   constructor(
     keys: KnownKeys,
@@ -82,7 +83,7 @@ export class Trust {
     const resolved = known === undefined ? await resolve(envelope.from) : undefined;
     const key = known?.key ?? resolved ?? attached;
     if (key === undefined) return { ...received, verdict: "unsigned", remarks: [NO_KEY, ...times] };
-    const checked = verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, this.#ownNames());
+    const checked = this.#verify(message, key);
     if (checked.verdict !== "valid") {
       const why = whyNot(checked, known?.key ?? resolved, attached);
       return { ...received, verdict: why === TOO_LARGE ? "unsigned" : "MISMATCH", remarks: [why, ...times] };
@@ -100,13 +101,21 @@ export class Trust {
     message: Message,
     received: { remarks: string[]; payload: Record<string, unknown> },
   ): Promise<Judgement> {
-    const { envelope, raw } = message;
     const key = await this.#own.key();
-    const checked =
-      key && verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, this.#ownNames());
+    const checked = key && this.#verify(message, key);
     if (checked?.verdict !== "valid")
       return { ...received, verdict: "MISMATCH", remarks: ["it says it is from you, but your key did not sign it"] };
     return { verdict: "verified", remarks: ["written by you", ...received.remarks], payload: checked.payload };
+  }
+
+  /** Checked once for each message and key: the store hands out the same message until its file changes. */
+  #verify(message: Message, key: Uint8Array): Verification {
+    const known = this.#checked.get(message);
+    if (known !== undefined && sameKey(known.key, key)) return known.result;
+    const { envelope, raw } = message;
+    const result = verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, this.#ownNames());
+    this.#checked.set(message, { key, result });
+    return result;
   }
 
   #timeRemarks({ envelope, expiresAt }: Message): string[] {

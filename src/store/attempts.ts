@@ -1,11 +1,9 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
-import { ATTEMPTS_KEPT } from "../wire/limits.ts";
-import { SECRET_MODE } from "./disk.ts";
-import type { Home } from "./home.ts";
-import { withLock } from "./lock.ts";
-import { readObject } from "./profile.ts";
+import { parseJson } from "../wire/json.ts";
+import { ATTEMPTS_KEPT, ATTEMPTS_MAX, CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { type Disk, SECRET_MODE } from "./disk.ts";
 
 /** A message that was handed to a provider, or may have been. */
 const attemptSchema = z.object({
@@ -19,26 +17,30 @@ const attemptSchema = z.object({
 export type Attempt = z.infer<typeof attemptSchema>;
 
 /**
- * `outbox.json`: what was sent lately, so that a call which a host or a model repeats does not send twice. Keys are
- * hashes; no text stands in it. Shared by all processes of the agent.
+ * `outbox/`: what was sent lately, a file for each message, so that a call which a host or a model repeats does not
+ * send twice. Names are hashes and no text stands in them. A name can be made once only, which orders all processes of
+ * the agent; nothing is flushed, because a power cut ends the repetition, too.
  */
 export class Attempts {
-  readonly #home: Home;
+  readonly #disk: Disk;
   readonly #directory: string;
 
-  constructor(home: Home, directory: string) {
-    this.#home = home;
-    this.#directory = directory;
+  constructor(disk: Disk, agentDirectory: string) {
+    this.#disk = disk;
+    this.#directory = join(agentDirectory, "outbox");
   }
 
   /** Opens an attempt, unless one with this key was made since `notBefore`: then that one is returned. */
-  open(key: string, now: number, notBefore: number): Promise<Attempt | undefined> {
-    return this.#change(now, (all) => {
-      const earlier = all.get(key);
+  async open(key: string, now: number, notBefore: number): Promise<Attempt | undefined> {
+    await this.#disk.makeDirectory(this.#directory);
+    const attempt: Attempt = { at: now, state: "open" };
+    while (!(await this.#disk.create(this.#path(key), JSON.stringify(attempt), SECRET_MODE, false))) {
+      const earlier = await this.#read(key);
       if (earlier !== undefined && earlier.at >= notBefore) return earlier;
-      all.set(key, { at: now, state: "open" });
-      return undefined;
-    });
+      await this.#takeAway(key);
+    }
+    await this.#forgetOld();
+    return undefined;
   }
 
   /** Notes what came of it; without an outcome the attempt is forgotten: nothing was sent. */
@@ -47,29 +49,39 @@ export class Attempts {
     now: number,
     outcome?: { id: string | undefined; status: "delivered" | "queued" },
   ): Promise<void> {
-    await this.#change(now, (all) => {
-      if (outcome === undefined) all.delete(key);
-      else all.set(key, { at: now, state: "sent", ...outcome });
-    });
+    if (outcome === undefined) return this.#takeAway(key);
+    const attempt: Attempt = { at: now, state: "sent", ...outcome };
+    await this.#disk.write(this.#path(key), JSON.stringify(attempt), SECRET_MODE, false);
   }
 
-  #change<T>(now: number, change: (all: Map<string, Attempt>) => T): Promise<T> {
-    const path = join(this.#directory, "outbox.json");
-    return withLock(this.#home.disk, join(this.#directory, ".outbox.lock"), async () => {
-      // Only a guard against repetition: one that is damaged is begun anew.
-      const entries = Object.entries(await readObject(this.#home.disk, path)).flatMap(([key, value]) => {
-        const parsed = attemptSchema.safeParse(value);
-        return parsed.success && now - parsed.data.at < ATTEMPTS_KEPT ? [[key, parsed.data] as const] : [];
-      });
-      const all = new Map(entries);
-      const result = change(all);
-      await this.#home.disk.write(path, `${JSON.stringify(Object.fromEntries(all))}\n`, SECRET_MODE);
-      return result;
-    });
+  #path(key: string): string {
+    return join(this.#directory, `${key}.json`);
+  }
+
+  /** One that is damaged guards nothing. */
+  async #read(key: string): Promise<Attempt | undefined> {
+    const content = await this.#disk.read(this.#path(key), CONFIG_FILE_MAX_BYTES);
+    const parsed = attemptSchema.safeParse(content === undefined ? undefined : parseJson(content));
+    return parsed.success ? parsed.data : undefined;
+  }
+
+  /** Away first, then removed: of two processes only one takes it, and nobody removes what came after it. */
+  async #takeAway(key: string): Promise<void> {
+    const aside = join(this.#directory, `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
+    if (await this.#disk.takeAway(this.#path(key), aside)) await this.#disk.remove(aside);
+  }
+
+  async #forgetOld(): Promise<void> {
+    const names = await this.#disk.names(this.#directory);
+    if (names.length <= ATTEMPTS_MAX) return;
+    for (const name of names) {
+      const path = join(this.#directory, name);
+      if (await this.#disk.isOlderThan(path, ATTEMPTS_KEPT)) await this.#disk.remove(path);
+    }
   }
 }
 
 /** The same parts give the same key. */
 export function attemptKey(parts: readonly unknown[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 40);
 }

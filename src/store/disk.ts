@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AmpError, systemCode } from "../errors.ts";
@@ -34,12 +35,12 @@ export class Disk {
   }
 
   /** Replaces or makes a file: temporary name, flush, rename, flush of the directory. */
-  async write(path: string, content: string, mode: number): Promise<void> {
-    const temporary = await this.#temporary(path, content, mode);
+  async write(path: string, content: string, mode: number, isFlushed = true): Promise<void> {
+    const temporary = await this.#temporary(path, content, mode, isFlushed);
     try {
       this.#before("rename", path);
       await fs.rename(temporary, path);
-      await flushDirectory(dirname(path));
+      if (isFlushed) await flushDirectory(dirname(path));
     } catch (thrown) {
       await fs.rm(temporary, { force: true });
       throw storageFailed("write", path, thrown);
@@ -49,13 +50,15 @@ export class Disk {
   /**
    * Makes a file only if none of that name exists: of many processes exactly one gets `true`. The name appears with
    * the whole content behind it.
+   *
+   * @param isFlushed `false` (here and in `write`) for what nobody misses after a power cut: flushing is most of the time that a file costs.
    */
-  async create(path: string, content: string, mode: number): Promise<boolean> {
-    const temporary = await this.#temporary(path, content, mode);
+  async create(path: string, content: string, mode: number, isFlushed = true): Promise<boolean> {
+    const temporary = await this.#temporary(path, content, mode, isFlushed);
     try {
       this.#before("link", path);
       await fs.link(temporary, path);
-      await flushDirectory(dirname(path));
+      if (isFlushed) await flushDirectory(dirname(path));
       return true;
     } catch (thrown) {
       if (systemCode(thrown) === "EEXIST") return false;
@@ -65,14 +68,14 @@ export class Disk {
     }
   }
 
-  async #temporary(path: string, content: string, mode: number): Promise<string> {
+  async #temporary(path: string, content: string, mode: number, isFlushed = true): Promise<string> {
     const temporary = join(dirname(path), `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
     this.#before("open", temporary);
     try {
       const file = await fs.open(temporary, "wx", mode);
       try {
         await file.writeFile(content, "utf8");
-        await file.sync();
+        if (isFlushed) await file.sync();
       } finally {
         await file.close();
       }
@@ -90,6 +93,18 @@ export class Disk {
       await fs.mkdir(path, { recursive: true, mode });
     } catch (thrown) {
       throw storageFailed("make the directory", path, thrown);
+    }
+  }
+
+  /** Gives a file another name; of several processes exactly one gets `true`. */
+  async takeAway(path: string, to: string): Promise<boolean> {
+    this.#before("rename", path);
+    try {
+      await fs.rename(path, to);
+      return true;
+    } catch (thrown) {
+      if (isAbsent(thrown)) return false;
+      throw storageFailed("rename", path, thrown);
     }
   }
 
@@ -117,6 +132,16 @@ export class Disk {
       await fs.unlink(path);
     } catch (thrown) {
       if (!isAbsent(thrown)) throw storageFailed("remove", path, thrown);
+    }
+  }
+
+  /** Changes whenever the file does; `undefined` where there is none. */
+  stamp(path: string): string | undefined {
+    try {
+      const about = statSync(path, { throwIfNoEntry: false });
+      return about && `${about.ino}:${about.size}:${about.mtimeMs}`;
+    } catch {
+      return undefined;
     }
   }
 

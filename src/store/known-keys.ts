@@ -23,6 +23,7 @@ export type KnownKey = z.infer<typeof knownKeySchema>;
 export class KnownKeys {
   readonly #home: Home;
   readonly #directory: string;
+  #cached: { stamp: string | undefined; all: Record<string, unknown> } | undefined;
 
   constructor(home: Home, directory: string) {
     this.#home = home;
@@ -47,8 +48,13 @@ export class KnownKeys {
     });
   }
 
-  #read(): Promise<Record<string, unknown>> {
-    return readObjectToChange(this.#home.disk, this.#path);
+  /** Read again when it has changed: every message of a list asks. */
+  async #read(): Promise<Record<string, unknown>> {
+    const stamp = this.#home.disk.stamp(this.#path);
+    if (this.#cached === undefined || this.#cached.stamp !== stamp || stamp === undefined) {
+      this.#cached = { stamp, all: await readObjectToChange(this.#home.disk, this.#path) };
+    }
+    return this.#cached.all;
   }
 
   /** Remembers a key for an address that has none yet. */

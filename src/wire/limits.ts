@@ -37,6 +37,8 @@ export const REPEAT_WINDOW = 2 * 60_000;
 export const REPEAT_KEY_WINDOW = 24 * 60 * 60_000;
 /** How long an attempt is remembered: as long as the longest window. */
 export const ATTEMPTS_KEPT = REPEAT_KEY_WINDOW;
+/** Attempts on disk from which on old ones are looked for. */
+export const ATTEMPTS_MAX = 200;
 /** Characters up to which a message without a question can be a mere courtesy. */
 export const COURTESY_MAX_CHARS = 200;
 /** How far back courtesies are counted. */
