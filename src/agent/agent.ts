@@ -20,7 +20,7 @@ import type { Acknowledged, Waiting } from "./mailbox.ts";
 import type { Answer, Care, Sent } from "./outbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
 import { openSession, type Session } from "./session.ts";
-import { DEFAULT_PROVIDER, type Setting, type Settings } from "./settings.ts";
+import type { Setting, Settings } from "./settings.ts";
 import type { Judgement } from "./trust.ts";
 
 export interface AgentOptions {
@@ -290,7 +290,7 @@ export class Agent {
     if (this.settings.provider) return this.settings.provider;
     const endpoint = identity && identity.kind !== "none" ? identity.profile.endpoint : undefined;
     if (endpoint !== undefined) return { value: endpoint, from: "the agent's registration" };
-    return { value: DEFAULT_PROVIDER, from: "default" };
+    return this.settings.defaultProvider;
   }
 }
 

@@ -17,6 +17,8 @@ export interface Settings {
   agentDirectory: Setting | undefined;
   /** Provider URL. Without a word from the user the agent's own registration decides, then the default. */
   provider: Setting | undefined;
+  /** For an agent that is registered nowhere yet. */
+  defaultProvider: Setting;
   /** Host names to which plain http is allowed although they are not near. */
   allowHttp: string[];
   /** Before which messages of an assistant a person is asked: those that leave the tenant, all, none. */
@@ -25,7 +27,7 @@ export interface Settings {
   replyLimit: number;
 }
 
-export const DEFAULT_PROVIDER = "http://localhost:23000";
+const DEFAULT_PROVIDER = "http://localhost:23000";
 
 export interface Flags {
   agent?: string | undefined;
@@ -61,7 +63,8 @@ export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
       directory && isAbsolute(expanded(directory.value))
         ? { ...directory, value: expanded(directory.value) }
         : undefined,
-    provider: [...flag("provider"), ...variable("AMP_PROVIDER_URL"), ...variable("AMP_MAESTRO_URL")][0],
+    provider: [...flag("provider"), ...variable("AMP_PROVIDER_URL")][0],
+    defaultProvider: variable("AMP_MAESTRO_URL")[0] ?? { value: DEFAULT_PROVIDER, from: "default" },
     allowHttp: (env.AMP_ALLOW_HTTP ?? "")
       .split(",")
       .map((host) => host.trim())

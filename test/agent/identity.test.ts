@@ -327,14 +327,14 @@ describe("a home with traps", () => {
 describe("the provider", () => {
   it.each([
     [{}, undefined, "http://127.0.0.1:9/api/v1"],
-    [{ AMP_MAESTRO_URL: "http://127.0.0.1:1" }, undefined, "http://127.0.0.1:1"],
+    [{ AMP_MAESTRO_URL: "http://127.0.0.1:1" }, undefined, "http://127.0.0.1:9/api/v1"],
     [
       { AMP_MAESTRO_URL: "http://127.0.0.1:1", AMP_PROVIDER_URL: "http://127.0.0.1:2" },
       undefined,
       "http://127.0.0.1:2",
     ],
     [{ AMP_PROVIDER_URL: "http://127.0.0.1:2" }, "http://127.0.0.1:3", "http://127.0.0.1:3"],
-  ])("is the flag, the variables, the registration, in this order: %o %s", async (env, provider, expected) => {
+  ])("is the flag, the variable, the registration, in this order: %o %s", async (env, provider, expected) => {
     const root = scratchRoot();
     guideAgent({ root });
     const status = await startAgent({ root, env, ...(provider === undefined ? {} : { provider }) }).status();
