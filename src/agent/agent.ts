@@ -209,8 +209,8 @@ export class Agent {
   }
 
   /** Removes the files of acknowledged messages that came in longer ago than `age` milliseconds. Returns their paths. */
-  async prune(age: number, isDryRun: boolean): Promise<string[]> {
-    return this.#withSession(({ mailbox }) => mailbox.prune(age, isDryRun));
+  async prune(age: number, isDryRun: boolean, signal?: AbortSignal): Promise<string[]> {
+    return this.#withSession(({ mailbox }) => mailbox.prune(age, isDryRun, signal));
   }
 
   /** Fingerprint of the agent's own key, made from the key itself. */

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync, renameSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AmpError, systemCode } from "../errors.ts";
@@ -47,15 +48,36 @@ export class Disk {
   }
 
   /**
-   * Makes a file only if none of that name exists: of many processes exactly one gets `true`. The name appears with
-   * the whole content behind it.
+   * Replaces a file only while it still holds `expected` (`undefined`: while there is none); `false` where it does
+   * not. The ecosystem's scripts take no locks, so the last look and the rename are two calls with nothing between.
    */
-  async create(path: string, content: string, mode: number): Promise<boolean> {
+  async replace(path: string, expected: string | undefined, content: string, mode: number): Promise<boolean> {
     const temporary = await this.#temporary(path, content, mode);
+    try {
+      this.#before("rename", path);
+      if (contentOf(path) !== expected) {
+        await fs.rm(temporary, { force: true });
+        return false;
+      }
+      renameSync(temporary, path);
+      await flushDirectory(dirname(path));
+      return true;
+    } catch (thrown) {
+      await fs.rm(temporary, { force: true });
+      throw storageFailed("write", path, thrown);
+    }
+  }
+
+  /**
+   * Makes a file only if none of that name exists: of many processes exactly one gets `true`. The name appears with
+   * the whole content behind it. A lock is made without flushing: after a power cut nobody holds it.
+   */
+  async create(path: string, content: string, mode: number, isFlushed = true): Promise<boolean> {
+    const temporary = await this.#temporary(path, content, mode, isFlushed);
     try {
       this.#before("link", path);
       await fs.link(temporary, path);
-      await flushDirectory(dirname(path));
+      if (isFlushed) await flushDirectory(dirname(path));
       return true;
     } catch (thrown) {
       if (systemCode(thrown) === "EEXIST") return false;
@@ -65,14 +87,14 @@ export class Disk {
     }
   }
 
-  async #temporary(path: string, content: string, mode: number): Promise<string> {
+  async #temporary(path: string, content: string, mode: number, isFlushed = true): Promise<string> {
     const temporary = join(dirname(path), `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
     this.#before("open", temporary);
     try {
       const file = await fs.open(temporary, "wx", mode);
       try {
         await file.writeFile(content, "utf8");
-        await file.sync();
+        if (isFlushed) await file.sync();
       } finally {
         await file.close();
       }
@@ -169,9 +191,18 @@ export class Disk {
   }
 }
 
-/** Whether a file name is one that `Disk` gives to a file that is not complete yet. */
+/** Whether a file name is one that `Disk` gives to a file that is not complete yet, or `withLock` to a lock taken over. */
 export function isTemporary(name: string): boolean {
-  return /^\.\d+\.[0-9a-f]{12}\.tmp$/.test(name);
+  return /^\.(?:\d+|.+\.lock)\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined;
+    throw thrown;
+  }
 }
 
 function isAbsent(thrown: unknown): boolean {

@@ -1,8 +1,9 @@
 import { type Stats, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { addressDirectory, hashedFileName, messageFileName, sameMessageId } from "../wire/address.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
-import { MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { CHANGE_ATTEMPTS, MESSAGE_FILE_MAX_BYTES, TORN_AGE, TORN_LOOKS, TORN_PAUSE } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
 import { type Disk, SECRET_MODE, storageFailed } from "./disk.ts";
@@ -18,12 +19,14 @@ export interface StoredMessage {
   status: Status;
   /** Base of the provider whose queue it came from and waits in; `undefined` for a file that another tool wrote. */
   queuedAt: string | undefined;
+  /** It came from a queue that was too long and waits on disk alone since; see `release`. */
+  isReleased: boolean;
   /** Milliseconds since 1970 when it was received, for its age; the file's own time if it does not say. */
   receivedAt: number;
 }
 
 interface Cached {
-  stamp: string;
+  about: Stats;
   stored: StoredMessage | undefined;
 }
 
@@ -52,7 +55,7 @@ export class MessageStore {
       else {
         const { id } = stored.message.envelope;
         const first = messages.get(id);
-        messages.set(id, first ? { ...first, copies: [...first.copies, path] } : { ...stored, copies: [] });
+        messages.set(id, first ? { ...first, copies: [...first.copies, path] } : stored);
       }
     }
     return { messages: [...messages.values()], unreadable };
@@ -71,16 +74,43 @@ export class MessageStore {
     return files;
   }
 
-  async #load(path: string): Promise<StoredMessage | undefined> {
+  /** Ids on disk at this moment. A file that was read before counts by what was in it then, without another look. */
+  async ids(directories: readonly string[]): Promise<Set<string>> {
+    const ids = new Set<string>();
+    for (const path of await this.#files(directories)) {
+      const stored = this.#cache.get(path)?.stored ?? (await this.#load(path));
+      if (stored !== undefined) ids.add(stored.message.envelope.id);
+    }
+    return ids;
+  }
+
+  /** Every file of the messages that were acknowledged in all of their files, and received before `time`. */
+  async acknowledgedBefore(directories: readonly string[], time: number): Promise<{ id: string; path: string }[]> {
+    const kept = new Set<string>();
+    const files: { id: string; path: string }[] = [];
+    for (const path of await this.#files(directories)) {
+      const stored = await this.#load(path);
+      if (stored === undefined) continue;
+      const { id } = stored.message.envelope;
+      if (stored.status === "unread" || stored.receivedAt >= time) kept.add(id);
+      else files.push({ id, path });
+    }
+    return files.filter(({ id }) => !kept.has(id));
+  }
+
+  async #load(path: string, looks = 1): Promise<StoredMessage | undefined> {
     // A thousand files are looked at for one page; the synchronous call is ten times as fast as the other here.
     const about = look(path);
     if (about === undefined) return undefined;
-    const stamp = `${about.ino}:${about.size}:${about.mtimeMs}`;
     const cached = this.#cache.get(path);
-    if (cached?.stamp === stamp) return cached.stored;
+    if (cached !== undefined && isUnchanged(cached.about, about)) return cached.stored;
     const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
     const stored = content === undefined ? undefined : storedMessage(parseJson(content), path, about.mtimeMs);
-    this.#cache.set(path, { stamp, stored });
+    if (stored === undefined && looks < TORN_LOOKS && Date.now() - about.mtimeMs < TORN_AGE) {
+      await pause(TORN_PAUSE);
+      return this.#load(path, looks + 1);
+    }
+    this.#cache.set(path, { about, stored });
     return stored;
   }
 
@@ -102,7 +132,11 @@ export class MessageStore {
         expires_at: message.expiresAt ?? null,
       },
     };
-    const { id } = message.envelope;
+    await this.#place(directory, message.envelope.id, file);
+  }
+
+  /** Under the id's own name, or under its hash where a file of another id has that name (case makes no difference). */
+  async #place(directory: string, id: string, file: object): Promise<void> {
     for (const name of [messageFileName(id), hashedFileName(id)]) {
       const path = join(directory, name);
       if (await this.#disk.create(path, json(file), SECRET_MODE)) return;
@@ -111,12 +145,15 @@ export class MessageStore {
     throw storageFailed("keep a message in", directory, undefined);
   }
 
-  /** Sets the status in both places that tools look at. */
+  /** Sets the status in both places that tools look at. The caller holds the mailbox's lock. */
   mark(stored: StoredMessage, status: Status, at: Date): Promise<void> {
     return this.#change(stored, { status }, { status, read_at: at.toISOString() });
   }
 
-  /** Notes that a message waits here alone from now on, not in the provider's queue any more. */
+  /**
+   * Notes that a message waits here alone from now on, not in the provider's queue any more. The caller holds the
+   * mailbox's lock.
+   */
   release(stored: StoredMessage): Promise<void> {
     return this.#change(stored, {}, { fetched_from: null });
   }
@@ -126,17 +163,24 @@ export class MessageStore {
     for (const path of [stored.path, ...stored.copies]) await this.#changeFile(path, metadata, local);
   }
 
+  /** Scripts change these files too, in place and without a lock: what they wrote meanwhile is taken up, never undone. */
   async #changeFile(path: string, metadata: object, local: object): Promise<void> {
-    const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
-    const file = content === undefined ? undefined : parseJson(content);
-    if (!isObject(file)) return;
-    const changed = {
-      ...file,
-      metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
-      local: { ...(isObject(file.local) ? file.local : {}), ...local },
-    };
-    const mode = look(path)?.mode ?? SECRET_MODE;
-    await this.#disk.write(path, json(changed), mode & 0o777);
+    for (let attempt = 1; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
+      if (content === undefined) return;
+      const file = parseJson(content);
+      if (!isObject(file)) await pause(TORN_PAUSE);
+      else {
+        const changed = {
+          ...file,
+          metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
+          local: { ...(isObject(file.local) ? file.local : {}), ...local },
+        };
+        const mode = look(path)?.mode ?? SECRET_MODE;
+        if (await this.#disk.replace(path, content, json(changed), mode & 0o777)) return;
+      }
+    }
+    throw storageFailed("mark the damaged or busy file", path, undefined);
   }
 
   /** Keeps a copy of what was sent, under the id that the provider gave it. */
@@ -151,7 +195,7 @@ export class MessageStore {
       metadata: { status: "read", queued_at: time, delivery_attempts: 1 },
       local: { sent_at: time, status: "read" },
     };
-    await this.#disk.create(join(directory, messageFileName(id)), json(file), SECRET_MODE);
+    await this.#place(directory, id, file);
   }
 }
 
@@ -162,6 +206,10 @@ function look(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isUnchanged(before: Stats, now: Stats): boolean {
+  return before.mtimeMs === now.mtimeMs && before.size === now.size && before.ino === now.ino;
 }
 
 function isMessageFile(name: string): boolean {
@@ -180,6 +228,7 @@ function storedMessage(file: unknown, path: string, modifiedAt: number): StoredM
     copies: [],
     status: status === "read" || status === "archived" ? status : "unread",
     queuedAt: local.delivery_method === "relay" ? text(local, "fetched_from") : undefined,
+    isReleased: local.delivery_method === "relay" && local.fetched_from === null,
     receivedAt: Number.isNaN(received) ? modifiedAt : received,
   };
 }
