@@ -7,13 +7,14 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
+import { restoreConfig } from "../store/registration.ts";
 import { type Flag, flagsOf } from "../wire/flags.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
 import { payloadInFull } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Draft } from "./compose.ts";
-import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
+import { firstRegistered, type Identity, identityOf, requireRegistered, resolveIdentity } from "./identity.ts";
 import type { KeyLedger } from "./key-ledger.ts";
 import type { Acknowledged, Waiting } from "./mailbox.ts";
 import type { Answer, Sent } from "./outbox.ts";
@@ -103,7 +104,7 @@ export class Agent {
     const { agent, agentDirectory } = this.settings;
     if (this.#pickFirst && agent === undefined && agentDirectory === undefined) {
       const first = await firstRegistered(this.home);
-      if (first) return this.#identityOf(first.name, "first registered");
+      if (first) return identityOf(first);
     }
     return resolveIdentity(this.home, this.settings);
   }
@@ -249,6 +250,7 @@ export class Agent {
   async #open(): Promise<Session> {
     if (this.#session) return this.#session;
     const profile = requireRegistered(await this.identity());
+    if (profile.hasLostFields) await restoreConfig(this.home, profile).catch((thrown) => this.log(thrown));
     this.#session = openSession(
       { home: this.home, http: this.#http, store: this.#store, settings: this.settings, now: this.#now },
       profile,

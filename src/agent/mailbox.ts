@@ -59,19 +59,24 @@ export class Mailbox {
    * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
    */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    const known = await this.#store.ids(await this.#inboxes());
-    const queue = await this.#fetchQueue(known, signal);
+    const before = await this.#store.files(await this.#inboxes());
+    const queue = await this.#fetchQueue(signal);
     this.#queued = queue.ids;
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
     const { messages, unreadable } = await this.#list(await this.#inboxes());
     const waiting: StoredMessage[] = [];
     const goneElsewhere: StoredMessage[] = [];
     const leftInQueue: string[] = [];
+    let known: Set<string> | undefined;
+    const wasBefore = ({ path }: StoredMessage) => {
+      known ??= new Set(before);
+      return known.has(path);
+    };
     for (const stored of messages) {
       const isQueued = queue.ids.has(idOf(stored));
       const isDone = stored.status !== "unread";
       if (isDone && isQueued && stored.isReleased) leftInQueue.push(idOf(stored));
-      else if (queue.isWhole && !isQueued && !isDone && known.has(idOf(stored)) && this.#wasHeldHere(stored)) {
+      else if (queue.isWhole && !isQueued && !isDone && this.#wasHeldHere(stored) && wasBefore(stored)) {
         goneElsewhere.push(stored);
       } else if (!isDone || isQueued) waiting.push(stored);
     }
@@ -112,14 +117,14 @@ export class Mailbox {
    * Keeps on disk what the queue shows. A queue longer than a page has no other page: only what is taken off makes
    * room. So a full page, once it is safely on disk, is taken off and waits here alone; newer mail comes into view.
    */
-  async #fetchQueue(known: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<Look> {
+  async #fetchQueue(signal: AbortSignal | undefined): Promise<Look> {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
     try {
       for (;;) {
         const page = await this.#client.pending({ signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
-        for (const message of page.messages) if (!known.has(message.envelope.id)) await this.#keep(message);
+        for (const message of page.messages) if (!this.#store.isKept(message.envelope.id)) await this.#keep(message);
         look.ids = new Set(ids);
         look.behind = page.remaining;
         look.unreadable = page.unreadable;
@@ -322,13 +327,13 @@ function idOf(stored: StoredMessage): string {
 /** Most urgent first, then oldest. */
 function inOrder(messages: readonly StoredMessage[]): StoredMessage[] {
   return messages
-    .map((stored) => ({ stored, rank: PRIORITIES.indexOf(priorityOf(stored.message.envelope)) }))
-    .sort((a, b) => b.rank - a.rank || a.stored.receivedAt - b.stored.receivedAt || compareIds(a.stored, b.stored))
+    .map((stored) => ({
+      stored,
+      rank: PRIORITIES.indexOf(priorityOf(stored.message.envelope)),
+      id: shownId(idOf(stored)),
+    }))
+    .sort((a, b) => b.rank - a.rank || a.stored.receivedAt - b.stored.receivedAt || compare(a.id, b.id))
     .map(({ stored }) => stored);
-}
-
-function compareIds(a: StoredMessage, b: StoredMessage): number {
-  return compare(shownId(idOf(a)), shownId(idOf(b)));
 }
 
 function compare(a: string, b: string): number {
