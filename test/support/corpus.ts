@@ -12,7 +12,6 @@ const hostileSchema = z.array(
     text: z.string(),
   }),
 );
-type Hostile = z.infer<typeof hostileSchema>[number];
 
 /** Mail between developers' agents, with much that looks like an attack to a careless eye. */
 export const ORDINARY = ordinarySchema.parse(load("ordinary"));
