@@ -7,6 +7,7 @@ import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
+import { restoreConfig } from "../store/registration.ts";
 import { parseAddress } from "../wire/address.ts";
 import { type Flag, flagsOf } from "../wire/flags.ts";
 import { fingerprint } from "../wire/keys.ts";
@@ -14,7 +15,7 @@ import { CLOSE_GRACE } from "../wire/limits.ts";
 import { payloadInFull } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Draft } from "./compose.ts";
-import { firstRegistered, type Identity, requireRegistered, resolveIdentity } from "./identity.ts";
+import { firstRegistered, type Identity, identityOf, requireRegistered, resolveIdentity } from "./identity.ts";
 import type { KeyLedger } from "./key-ledger.ts";
 import type { Acknowledged, Waiting } from "./mailbox.ts";
 import type { Answer, Care, Sent } from "./outbox.ts";
@@ -104,7 +105,7 @@ export class Agent {
     const { agent, agentDirectory } = this.settings;
     if (this.#pickFirst && agent === undefined && agentDirectory === undefined) {
       const first = await firstRegistered(this.home);
-      if (first) return this.#identityOf(first.name, "first registered");
+      if (first) return identityOf(first);
     }
     return resolveIdentity(this.home, this.settings);
   }
@@ -221,8 +222,8 @@ export class Agent {
   }
 
   /** Removes the files of acknowledged messages that came in longer ago than `age` milliseconds. Returns their paths. */
-  async prune(age: number, isDryRun: boolean): Promise<string[]> {
-    return this.#withSession(({ mailbox }) => mailbox.prune(age, isDryRun));
+  async prune(age: number, isDryRun: boolean, signal?: AbortSignal): Promise<string[]> {
+    return this.#withSession(({ mailbox }) => mailbox.prune(age, isDryRun, signal));
   }
 
   /** Fingerprint of the agent's own key, made from the key itself. */
@@ -261,6 +262,7 @@ export class Agent {
   async #open(): Promise<Session> {
     if (this.#session) return this.#session;
     const profile = requireRegistered(await this.identity());
+    if (profile.hasLostFields) await restoreConfig(this.home, profile).catch((thrown) => this.log(thrown));
     this.#session = openSession(
       { home: this.home, http: this.#http, store: this.#store, settings: this.settings, now: this.#now },
       profile,

@@ -1,5 +1,5 @@
 import { AmpError } from "../errors.ts";
-import type { Home } from "../store/home.ts";
+import { ambiguousAgent, type Home } from "../store/home.ts";
 import { type Profile, type RegisteredProfile, readProfile } from "../store/profile.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import type { Settings } from "./settings.ts";
@@ -29,11 +29,14 @@ export async function resolveIdentity(home: Home, settings: Settings): Promise<I
   const usable = identities.filter(({ kind }) => kind === "registered");
   const [only, ...others] = usable.length > 0 ? usable : identities;
   if (only === undefined) return { kind: "none", wanted: undefined };
-  if (others.length > 0) throw ambiguous([only, ...others], home.root);
+  if (others.length > 0) {
+    const all = [only, ...others].flatMap((one) => (one.kind === "none" ? [] : [one.profile]));
+    throw ambiguousAgent(all, home.root);
+  }
   return only;
 }
 
-function identityOf(profile: Profile): Identity {
+export function identityOf(profile: Profile): Identity {
   const { address, apiKey, endpoint, hasPrivateKey } = profile;
   if (address !== undefined && apiKey !== undefined && endpoint !== undefined && hasPrivateKey) {
     return { kind: "registered", profile: { ...profile, address, apiKey, endpoint } };
@@ -53,18 +56,6 @@ export async function firstRegistered(home: Home): Promise<Profile | undefined> 
   const registered = (await home.profiles()).filter((profile) => identityOf(profile).kind === "registered");
   const time = (profile: Profile) => Date.parse(profile.registeredAt ?? "") || Number.MAX_SAFE_INTEGER;
   return registered.sort((a, b) => time(a) - time(b) || a.name.localeCompare(b.name))[0];
-}
-
-function ambiguous(identities: Identity[], root: string): AmpError {
-  const names = identities
-    .flatMap((identity) => (identity.kind === "none" ? [] : [oneLine(identity.profile.name, 63)]))
-    .sort();
-  return new AmpError("ambiguous_agent", {
-    message: `${names.length} agents live in ${root}: ${names.slice(0, 20).join(", ")}. It is not clear which one to act as.`,
-    notDone: "nothing was sent or read.",
-    next: `A person has to choose in the host's configuration: --agent ${names[0]} in "args", or AMP_AGENT=${names[0]} in "env"; then restart this server.`,
-    mender: "person",
-  });
 }
 
 /** @throws AmpError `not_registered` or `agent_incomplete`, unless the identity can send and receive. */

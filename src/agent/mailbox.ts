@@ -2,8 +2,10 @@ import { join } from "node:path";
 import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
+import { withLock } from "../store/lock.ts";
 import { findMessage, type MessageStore, type StoredMessage } from "../store/messages.ts";
-import type { RegisteredProfile } from "../store/profile.ts";
+import { type RegisteredProfile, readPublicKey } from "../store/profile.ts";
+import { sameKey } from "../wire/keys.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
 
@@ -41,7 +43,8 @@ export class Mailbox {
   readonly #now: () => number;
   /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
   #queued: ReadonlySet<string> | undefined;
-  readonly #repeats = new Map<string, string>();
+  /** Signature to the earliest message that has it, as the disk was at the last look. */
+  readonly #firstSigned = new Map<string, StoredMessage>();
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
     this.#home = home;
@@ -56,25 +59,49 @@ export class Mailbox {
    * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
    */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    const before = await this.#list(await this.#inboxes());
-    const known = new Set(before.messages.map(idOf));
-    const queue = await this.#fetchQueue(known, signal);
+    const before = await this.#store.files(await this.#inboxes());
+    const queue = await this.#fetchQueue(signal);
     this.#queued = queue.ids;
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
     const { messages, unreadable } = await this.#list(await this.#inboxes());
     const waiting: StoredMessage[] = [];
+    const goneElsewhere: StoredMessage[] = [];
+    const leftInQueue: string[] = [];
+    let known: Set<string> | undefined;
+    const wasBefore = ({ path }: StoredMessage) => {
+      known ??= new Set(before);
+      return known.has(path);
+    };
     for (const stored of messages) {
       const isQueued = queue.ids.has(idOf(stored));
-      if (queue.isWhole && !isQueued && known.has(idOf(stored)) && this.#wasHeldHere(stored)) {
-        await this.#store.mark(stored, "read", new Date(this.#now()));
-      } else if (stored.status === "unread" || isQueued) waiting.push(stored);
+      const isDone = stored.status !== "unread";
+      if (isDone && isQueued && stored.isReleased) leftInQueue.push(idOf(stored));
+      else if (queue.isWhole && !isQueued && !isDone && this.#wasHeldHere(stored) && wasBefore(stored)) {
+        goneElsewhere.push(stored);
+      } else if (!isDone || isQueued) waiting.push(stored);
     }
+    await this.#markRead(goneElsewhere);
+    // A process ended between noting that it takes them off and doing so; they were acknowledged here since.
+    if (leftInQueue.length > 0) await this.#client.acknowledgeAll(leftInQueue, signal).catch(toAmpError);
     return {
-      messages: waiting.sort(byUrgencyThenAge),
+      messages: inOrder(waiting),
       behind: queue.behind,
       offline: queue.offline,
       unreadable: unreadable.length + queue.unreadable,
     };
+  }
+
+  async #markRead(messages: readonly StoredMessage[]): Promise<void> {
+    if (messages.length === 0) return;
+    const at = new Date(this.#now());
+    await this.#whileMarking(async () => {
+      for (const stored of messages) await this.#store.mark(stored, "read", at);
+    });
+  }
+
+  /** Marks are read, changed and written back: of our own processes by one at a time. */
+  #whileMarking<T>(work: () => Promise<T>): Promise<T> {
+    return withLock(this.#home.disk, join(this.#profile.directory, ".mail.lock"), work);
   }
 
   /**
@@ -83,21 +110,21 @@ export class Mailbox {
    */
   #wasHeldHere(stored: StoredMessage): boolean {
     const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
-    return stored.status === "unread" && stored.queuedAt === this.#client.base && !isExpired;
+    return stored.queuedAt === this.#client.base && !isExpired;
   }
 
   /**
    * Keeps on disk what the queue shows. A queue longer than a page has no other page: only what is taken off makes
    * room. So a full page, once it is safely on disk, is taken off and waits here alone; newer mail comes into view.
    */
-  async #fetchQueue(known: ReadonlySet<string>, signal: AbortSignal | undefined): Promise<Look> {
+  async #fetchQueue(signal: AbortSignal | undefined): Promise<Look> {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
     try {
       for (;;) {
         const page = await this.#client.pending({ signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
-        for (const message of page.messages) if (!known.has(message.envelope.id)) await this.#keep(message);
+        for (const message of page.messages) if (!this.#store.isKept(message.envelope.id)) await this.#keep(message);
         look.ids = new Set(ids);
         look.behind = page.remaining;
         look.unreadable = page.unreadable;
@@ -123,7 +150,9 @@ export class Mailbox {
   async #release(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const { messages } = await this.#list(await this.#inboxes());
     const page = messages.filter((stored) => ids.includes(idOf(stored)));
-    for (const stored of page) await this.#store.release(stored);
+    await this.#whileMarking(async () => {
+      for (const stored of page) if (!stored.isReleased) await this.#store.release(stored);
+    });
     await this.#client.acknowledgeAll(page.map(idOf), signal);
   }
 
@@ -150,19 +179,17 @@ export class Mailbox {
   }
 
   /**
-   * Takes a message off the provider's queue and marks its file read; the file stays. Doing it twice is fine. What once
-   * came from a queue is asked for whatever URL it came from: two of them may be one provider.
+   * Takes a message off the provider's queue; the caller marks its file. What once came from a queue is asked for
+   * whatever URL it came from: two of them may be one provider.
    *
    * @throws AmpError of the provider; then nothing was changed.
    */
-  async acknowledge(stored: StoredMessage, signal?: AbortSignal): Promise<"acknowledged" | "already gone"> {
+  async #takeOff(stored: StoredMessage, signal: AbortSignal | undefined): Promise<"acknowledged" | "already gone"> {
     if (this.#queued === undefined && stored.queuedAt === undefined) await this.waiting(signal);
     const isHere = stored.queuedAt === this.#client.base || this.#queued?.has(idOf(stored)) === true;
     const isQueued = isHere || stored.queuedAt !== undefined;
     const wasTakenOff = isQueued && (await this.#client.acknowledge(idOf(stored), signal));
-    const wasUnread = stored.status === "unread";
-    if (wasUnread) await this.#store.mark(stored, "read", new Date(this.#now()));
-    return wasTakenOff || (wasUnread && !isHere) ? "acknowledged" : "already gone";
+    return wasTakenOff || (stored.status === "unread" && !isHere) ? "acknowledged" : "already gone";
   }
 
   /** Everything that was ever received and is still on disk. */
@@ -175,31 +202,51 @@ export class Mailbox {
     return { received: await this.received(), sent: (await this.#store.list([this.#sent])).messages };
   }
 
-  /** Files of acknowledged messages received longer ago than `age` milliseconds; what waits or was sent stays. */
-  async prune(age: number, isDryRun: boolean): Promise<string[]> {
-    const old = (await this.received()).filter(
-      ({ status, receivedAt }) => status !== "unread" && this.#now() - receivedAt > age,
-    );
-    if (!isDryRun) for (const { path } of old) await this.#home.disk.remove(path);
-    return old.map(({ path }) => path);
+  /** Removes the files of acknowledged messages received longer ago than `age` ms; what waits or was sent stays. */
+  async prune(age: number, isDryRun: boolean, signal?: AbortSignal): Promise<string[]> {
+    const { messages, offline } = await this.waiting(signal);
+    const waiting = new Set(messages.map(idOf));
+    if (offline !== undefined)
+      for (const stored of await this.received()) if (this.#mayWait(stored)) waiting.add(idOf(stored));
+    const old = await this.#store.acknowledgedBefore(await this.#inboxes(), this.#now() - age);
+    const paths = old.filter(({ id }) => !waiting.has(id)).map(({ path }) => path);
+    if (!isDryRun) for (const path of paths) await this.#home.disk.remove(path);
+    return paths;
   }
 
-  /** As `acknowledge`, for several or for all that wait. Stops at the first failure of the provider. */
+  /** Whether a provider that does not answer may still hold it: a script's mark does not take it off the queue. */
+  #mayWait({ queuedAt, message }: StoredMessage): boolean {
+    return queuedAt !== undefined && !(Date.parse(message.expiresAt ?? "") <= this.#now());
+  }
+
+  /**
+   * Takes messages off the provider's queue and marks their files read; the files stay. Doing it twice is fine. For
+   * several or for all that wait; stops at the first failure of the provider. A crash in between leaves a message
+   * waiting, or marked by the next look.
+   */
   async acknowledgeMany(wanted: readonly string[] | "all", signal?: AbortSignal): Promise<Acknowledged> {
     const result: Acknowledged = { acknowledged: [], alreadyGone: [], unknown: [], failed: [], error: undefined };
     const ids = wanted === "all" ? await this.#waitingIds(signal) : [...new Set(wanted)];
+    let received = await this.received();
+    const unmarked: StoredMessage[] = [];
     for (const [i, id] of ids.entries()) {
       try {
-        const stored = await this.#findReceived(id, signal);
+        const known = findMessage(received, id);
+        const stored = known ?? (await this.#findReceived(id, signal));
+        if (known === undefined) received = await this.received();
         if (stored === undefined) result.unknown.push(id);
         else {
-          const outcome = await this.acknowledge(stored, signal);
+          const outcome = await this.#takeOff(stored, signal);
+          if (stored.status === "unread") unmarked.push(stored);
           (outcome === "acknowledged" ? result.acknowledged : result.alreadyGone).push(idOf(stored));
         }
       } catch (thrown) {
-        return { ...result, failed: ids.slice(i), error: toAmpError(thrown) };
+        result.failed = ids.slice(i);
+        result.error = toAmpError(thrown);
+        break;
       }
     }
+    await this.#markRead(unmarked);
     return result;
   }
 
@@ -218,19 +265,20 @@ export class Mailbox {
    * message can send it again under a new id; but a sender who writes the same words twice signs the same, too.
    */
   repeatOf(stored: StoredMessage): string | undefined {
-    return this.#repeats.get(idOf(stored));
+    const { signature } = stored.message.envelope;
+    const first = signature ? this.#firstSigned.get(signature) : undefined;
+    return first === undefined || idOf(first) === idOf(stored) ? undefined : idOf(first);
   }
 
   async #list(directories: readonly string[]): Promise<{ messages: StoredMessage[]; unreadable: string[] }> {
     const listed = await this.#store.list(directories);
-    const first = new Map<string, string>();
-    this.#repeats.clear();
-    for (const stored of [...listed.messages].sort((a, b) => a.receivedAt - b.receivedAt)) {
+    this.#firstSigned.clear();
+    for (const stored of listed.messages) {
       const { signature } = stored.message.envelope;
-      if (!signature) continue;
-      const earlier = first.get(signature);
-      if (earlier === undefined) first.set(signature, idOf(stored));
-      else this.#repeats.set(idOf(stored), earlier);
+      const first = signature ? this.#firstSigned.get(signature) : undefined;
+      if (signature && (first === undefined || stored.receivedAt < first.receivedAt)) {
+        this.#firstSigned.set(signature, stored);
+      }
     }
     return listed;
   }
@@ -243,16 +291,27 @@ export class Mailbox {
     return join(this.#profile.directory, "messages", "sent");
   }
 
-  /** Tools file under the name, the indexed id or the agent id; often these are one directory. */
+  /**
+   * Tools file under the name, the indexed id or the agent id; often these are one directory. One that holds another
+   * key is another agent's, whatever an index says.
+   */
   async #inboxes(): Promise<string[]> {
-    const { name, agentId } = this.#profile;
+    const { name, agentId, directory } = this.#profile;
     const indexed = (await this.#home.index()).get(name);
-    const names = [indexed, agentId, name].filter((id) => id !== undefined);
-    const others = await Promise.all(
-      names.map((id) => this.#home.inside(join(this.#home.agents, id, "messages", "inbox"))),
-    );
-    const own = await this.#home.disk.realDirectory(this.#inbox);
-    return [...new Set([own, ...others].filter((path) => path !== undefined))];
+    const own = await this.#home.disk.realDirectory(directory);
+    const found = new Set(own === undefined ? [] : [own]);
+    for (const id of [indexed, agentId, name]) {
+      const real = id === undefined ? undefined : await this.#home.inside(join(this.#home.agents, id));
+      if (real !== undefined && !found.has(real) && (await this.#isOurs(real))) found.add(real);
+    }
+    const inboxes = [...found].map((agent) => this.#home.disk.realDirectory(join(agent, "messages", "inbox")));
+    return [...new Set((await Promise.all(inboxes)).filter((path) => path !== undefined))];
+  }
+
+  async #isOurs(directory: string): Promise<boolean> {
+    const theirs = await readPublicKey(this.#home.disk, directory);
+    const ours = theirs && (await readPublicKey(this.#home.disk, this.#profile.directory));
+    return theirs === undefined || (ours !== undefined && sameKey(theirs, ours));
   }
 }
 
@@ -270,9 +329,16 @@ function idOf(stored: StoredMessage): string {
   return stored.message.envelope.id;
 }
 
-function byUrgencyThenAge(a: StoredMessage, b: StoredMessage): number {
-  const rank = (stored: StoredMessage) => PRIORITIES.indexOf(priorityOf(stored.message.envelope));
-  return rank(b) - rank(a) || a.receivedAt - b.receivedAt || compare(shownId(idOf(a)), shownId(idOf(b)));
+/** Most urgent first, then oldest. */
+function inOrder(messages: readonly StoredMessage[]): StoredMessage[] {
+  return messages
+    .map((stored) => ({
+      stored,
+      rank: PRIORITIES.indexOf(priorityOf(stored.message.envelope)),
+      id: shownId(idOf(stored)),
+    }))
+    .sort((a, b) => b.rank - a.rank || a.stored.receivedAt - b.stored.receivedAt || compare(a.id, b.id))
+    .map(({ stored }) => stored);
 }
 
 function compare(a: string, b: string): number {

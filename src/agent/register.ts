@@ -12,7 +12,7 @@ import {
   prepareRegistration,
   whileRegistering,
 } from "../store/registration.ts";
-import { isAgentName, parseAddress } from "../wire/address.ts";
+import { isAgentName, isDeviceName, parseAddress } from "../wire/address.ts";
 import type { Registered, RegisterRequest } from "../wire/api.ts";
 import { publicKeyToPem } from "../wire/keys.ts";
 import { oneLine } from "../wire/untrusted.ts";
@@ -79,6 +79,14 @@ function checkedName(given: string, { identity, settings }: Context): string {
       message: `name: expected 1 to 63 letters, digits and hyphens, not starting or ending with a hyphen; found "${oneLine(given, 80)}".`,
       notDone: "nothing was registered.",
       next: "Choose such a name and call again.",
+      mender: "caller",
+    });
+  }
+  if (isDeviceName(name)) {
+    throw new AmpError("invalid_argument", {
+      message: `name: "${name}" is the name of a device on Windows, where no directory can be called so.`,
+      notDone: "nothing was registered.",
+      next: `Choose another name, for example ${name}-agent, and call again.`,
       mender: "caller",
     });
   }

@@ -1,12 +1,12 @@
 import { basename, join } from "node:path";
 import { isObject, parseJson, text } from "../wire/json.ts";
-import { derFingerprint, fingerprint, publicKeyToPem, sameKey } from "../wire/keys.ts";
+import { derFingerprint, fingerprint, parsePublicKey, publicKeyToPem, sameKey } from "../wire/keys.ts";
 import { CONFIG_FILE_MAX_BYTES, MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
 import { readMessage } from "../wire/message.ts";
 import { PRIVATE_DIRECTORY_MODE, PUBLIC_MODE, SECRET_MODE } from "./disk.ts";
 import type { Finding } from "./findings.ts";
 import type { Home } from "./home.ts";
-import { type Profile, privateKeyFile, publicKeyFile, readKeyPair, readObject, readPublicKey } from "./profile.ts";
+import { type Profile, privateKeyFile, publicKeyFile, readKeyPair, readObject } from "./profile.ts";
 import { restoreConfig } from "./registration.ts";
 
 /** What is wrong with one agent's directory. */
@@ -67,7 +67,8 @@ async function keys(home: Home, { directory }: Profile): Promise<Finding[]> {
     ];
   }
   const findings: Finding[] = [];
-  const publicKey = await readPublicKey(home.disk, directory);
+  const publicPem = await home.disk.read(publicKeyFile(directory), CONFIG_FILE_MAX_BYTES);
+  const publicKey = publicPem === undefined ? undefined : parsePublicKey(publicPem);
   if (publicKey === undefined || !sameKey(publicKey, pair.publicKey)) {
     const pem = publicKeyToPem(pair.publicKey);
     findings.push({

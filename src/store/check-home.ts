@@ -24,6 +24,9 @@ export async function checkHome(home: Home): Promise<Finding[]> {
 /** Directories without an agent in them, and links to nowhere or out of here. Mail may lie in them unseen. */
 async function strays(home: Home, profiles: readonly Profile[]): Promise<Finding[]> {
   const known = new Set(profiles.map(({ directory }) => directory));
+  const entries = await home.index();
+  // AI Maestro files under these, and every look into the inbox takes them in.
+  const looked = new Set(profiles.flatMap(({ name, agentId }) => [agentId, entries.get(name)]));
   const findings: Finding[] = [];
   for (const name of await home.disk.names(home.agents)) {
     const path = join(home.agents, name);
@@ -36,13 +39,22 @@ async function strays(home: Home, profiles: readonly Profile[]): Promise<Finding
         problem: "is a link to nowhere, or out of the config directory",
         advice: "Remove it, unless you know what it is for.",
       });
-    else if (!known.has(real)) findings.push(await strayDirectory(home, path));
+    else if (!known.has(real) && !looked.has(name)) {
+      const isNamed = profiles.some((profile) => profile.name === name);
+      findings.push(await strayDirectory(home, path, isNamed));
+    }
   }
   return findings;
 }
 
-async function strayDirectory(home: Home, path: string): Promise<Finding> {
+async function strayDirectory(home: Home, path: string, isNamed: boolean): Promise<Finding> {
   const mail = (await home.disk.names(join(path, "messages", "inbox"))).length;
+  if (mail > 0 && isNamed)
+    return {
+      path,
+      problem: "holds mail beside the agent's own directory; the guide's scripts may take it for the agent",
+      advice: "amp-mcp shows this mail. Move it to the agent's own messages/inbox/, then remove this directory.",
+    };
   if (mail === 0)
     return {
       path,
@@ -124,6 +136,12 @@ async function leftOvers(home: Home, profiles: readonly Profile[]): Promise<Find
     home.agents,
     ...profiles.flatMap(({ directory }) => inner.map((part) => join(directory, part))),
   ];
+  for (const { directory } of profiles) {
+    for (const box of ["inbox", "sent"]) {
+      const folder = join(directory, "messages", box);
+      for (const name of await home.disk.names(folder)) if (!name.endsWith(".json")) places.push(join(folder, name));
+    }
+  }
   const findings: Finding[] = [];
   for (const place of new Set(places)) {
     for (const name of (await home.disk.names(place)).filter(isTemporary)) {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { statSync } from "node:fs";
+import { readFileSync, renameSync, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AmpError, systemCode } from "../errors.ts";
@@ -48,10 +48,32 @@ export class Disk {
   }
 
   /**
+   * Replaces a file only while it still holds `expected` (`undefined`: while there is none); `false` where it does
+   * not. The ecosystem's scripts take no locks, so the last look and the rename are two calls with nothing between.
+   */
+  async replace(path: string, expected: string | undefined, content: string, mode: number): Promise<boolean> {
+    const temporary = await this.#temporary(path, content, mode);
+    try {
+      this.#before("rename", path);
+      if (contentOf(path) !== expected) {
+        await fs.rm(temporary, { force: true });
+        return false;
+      }
+      renameSync(temporary, path);
+      await flushDirectory(dirname(path));
+      return true;
+    } catch (thrown) {
+      await fs.rm(temporary, { force: true });
+      throw storageFailed("write", path, thrown);
+    }
+  }
+
+  /**
    * Makes a file only if none of that name exists: of many processes exactly one gets `true`. The name appears with
    * the whole content behind it.
    *
-   * @param isFlushed `false` (here and in `write`) for what nobody misses after a power cut: flushing is most of the time that a file costs.
+   * @param isFlushed `false` (here and in `write`) for what nobody misses after a power cut, such as a lock: flushing
+   *   is most of the time that a file costs.
    */
   async create(path: string, content: string, mode: number, isFlushed = true): Promise<boolean> {
     const temporary = await this.#temporary(path, content, mode, isFlushed);
@@ -194,9 +216,18 @@ export class Disk {
   }
 }
 
-/** Whether a file name is one that `Disk` gives to a file that is not complete yet. */
+/** Whether a file name is one that `Disk` gives to a file that is not complete yet, or `withLock` to a lock taken over. */
 export function isTemporary(name: string): boolean {
-  return /^\.\d+\.[0-9a-f]{12}\.tmp$/.test(name);
+  return /^\.(?:\d+|.+\.lock)\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined;
+    throw thrown;
+  }
 }
 
 function isAbsent(thrown: unknown): boolean {

@@ -1,6 +1,8 @@
-import { join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
+import { AmpError } from "../errors.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import { CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { oneLine } from "../wire/untrusted.ts";
 import type { Disk } from "./disk.ts";
 import { type Profile, readProfile } from "./profile.ts";
 
@@ -59,7 +61,11 @@ export class Home {
     return real === root || real.startsWith(root + sep) ? real : undefined;
   }
 
-  /** The directory that a name, an agent id or an address stands for, by index, directory name or configuration. */
+  /**
+   * The directory that a name, an agent id or an address stands for, by index, directory name or configuration.
+   *
+   * @throws AmpError `ambiguous_agent` where it stands for several, and no index or directory name says for which.
+   */
   async find(wanted: string): Promise<Profile | undefined> {
     const key = wanted.toLowerCase();
     const direct = [(await this.index()).get(key), key, wanted].filter(isDirectoryName);
@@ -68,11 +74,32 @@ export class Home {
       const profile = real === undefined ? undefined : await readProfile(this.disk, real);
       if (profile?.hasPrivateKey || profile?.apiKey !== undefined) return profile;
     }
-    const all = await this.profiles();
-    return all.find((profile) =>
+    const fitting = (await this.profiles()).filter((profile) =>
       [profile.name, profile.address, profile.agentId].some((id) => id?.toLowerCase() === key),
     );
+    if (fitting.length > 1) throw ambiguousAgent(fitting, this.root);
+    return fitting[0];
   }
+}
+
+/** The candidates and how to choose; of agents that claim one name the directory tells which is meant. */
+export function ambiguousAgent(profiles: readonly Profile[], root: string): AmpError {
+  const isShared = ({ name }: Profile) => profiles.filter((other) => other.name === name).length > 1;
+  const words = profiles
+    .map((profile) => oneLine(isShared(profile) ? basename(profile.directory) : profile.name, 63))
+    .sort();
+  const names = profiles
+    .map((profile) => {
+      const name = oneLine(profile.name, 63);
+      return isShared(profile) ? `${name} (in ${oneLine(basename(profile.directory), 63)})` : name;
+    })
+    .sort();
+  return new AmpError("ambiguous_agent", {
+    message: `${names.length} agents live in ${root}: ${names.slice(0, 20).join(", ")}. It is not clear which one to act as.`,
+    notDone: "nothing was sent or read.",
+    next: `A person has to choose in the host's configuration: --agent ${words[0]} in "args", or AMP_AGENT=${words[0]} in "env"; then restart this server.`,
+    mender: "person",
+  });
 }
 
 /** One path component that cannot lead elsewhere. */

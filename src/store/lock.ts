@@ -15,11 +15,12 @@ import { type Disk, SECRET_MODE } from "./disk.ts";
 export async function withLock<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T> {
   const holder = JSON.stringify({ pid: process.pid, host: hostname(), token: randomBytes(8).toString("hex") });
   const until = Date.now() + LOCK_WAIT;
-  while (!(await disk.create(path, holder, SECRET_MODE))) {
+  for (;;) {
     const found = await look(path);
+    if (found === undefined && (await disk.create(path, holder, SECRET_MODE, false))) break;
     if (found?.isAbandoned) await takeAway(path, found.content);
     else if (Date.now() > until) throw lockedError(path);
-    else await pause(LOCK_PAUSE);
+    else if (found !== undefined) await pause(LOCK_PAUSE);
   }
   try {
     return await work();

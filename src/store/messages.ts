@@ -1,8 +1,9 @@
 import { type Stats, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { addressDirectory, hashedFileName, messageFileName, sameMessageId } from "../wire/address.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
-import { MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { CHANGE_ATTEMPTS, MESSAGE_FILE_MAX_BYTES, TORN_AGE, TORN_LOOKS, TORN_PAUSE } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
 import { type Disk, SECRET_MODE, storageFailed } from "./disk.ts";
@@ -18,12 +19,14 @@ export interface StoredMessage {
   status: Status;
   /** Base of the provider whose queue it came from and waits in; `undefined` for a file that another tool wrote. */
   queuedAt: string | undefined;
+  /** It came from a queue that was too long and waits on disk alone since; see `release`. */
+  isReleased: boolean;
   /** Milliseconds since 1970 when it was received, for its age; the file's own time if it does not say. */
   receivedAt: number;
 }
 
 interface Cached {
-  stamp: string;
+  about: Stats;
   stored: StoredMessage | undefined;
 }
 
@@ -34,6 +37,8 @@ interface Cached {
 export class MessageStore {
   readonly #disk: Disk;
   readonly #cache = new Map<string, Cached>();
+  /** Where a message was last seen. */
+  readonly #paths = new Map<string, string>();
 
   constructor(disk: Disk) {
     this.#disk = disk;
@@ -47,12 +52,13 @@ export class MessageStore {
     const messages = new Map<string, StoredMessage>();
     const unreadable: string[] = [];
     for (const path of await this.#files(directories)) {
-      const stored = await this.#load(path);
+      // Without a pause for what did not change: of ten thousand files nearly all.
+      const stored = this.#unchanged(path) ?? (await this.#load(path));
       if (stored === undefined) unreadable.push(path);
       else {
         const { id } = stored.message.envelope;
         const first = messages.get(id);
-        messages.set(id, first ? { ...first, copies: [...first.copies, path] } : { ...stored, copies: [] });
+        messages.set(id, first ? { ...first, copies: [...first.copies, path] } : stored);
       }
     }
     return { messages: [...messages.values()], unreadable };
@@ -63,24 +69,61 @@ export class MessageStore {
     for (const directory of directories) {
       for (const name of await this.#disk.names(directory)) {
         if (name.startsWith(".")) continue;
-        const path = join(directory, name);
+        const path = directory + sep + name;
         if (name.endsWith(".json")) files.push(path);
-        else files.push(...(await this.#disk.names(path)).filter(isMessageFile).map((file) => join(path, file)));
+        else for (const file of await this.#disk.names(path)) if (isMessageFile(file)) files.push(path + sep + file);
       }
     }
     return files;
   }
 
-  async #load(path: string): Promise<StoredMessage | undefined> {
-    // A thousand files are looked at for one page; the synchronous call is ten times as fast as the other here.
-    const stamp = this.#disk.stamp(path);
-    if (stamp === undefined) return undefined;
+  /** The files that are there at this moment; what is in them is read where it never was. */
+  async files(directories: readonly string[]): Promise<string[]> {
+    const files = await this.#files(directories);
+    for (const path of files) if (!this.#cache.has(path)) await this.#load(path);
+    return files;
+  }
+
+  /** Whether a file with this id is there as it was when it was last read. Of others it cannot be said. */
+  isKept(id: string): boolean {
+    const path = this.#paths.get(id);
+    return path !== undefined && this.#unchanged(path) !== undefined;
+  }
+
+  /** Every file of the messages that were acknowledged in all of their files, and received before `time`. */
+  async acknowledgedBefore(directories: readonly string[], time: number): Promise<{ id: string; path: string }[]> {
+    const kept = new Set<string>();
+    const files: { id: string; path: string }[] = [];
+    for (const path of await this.#files(directories)) {
+      const stored = await this.#load(path);
+      if (stored === undefined) continue;
+      const { id } = stored.message.envelope;
+      if (stored.status === "unread" || stored.receivedAt >= time) kept.add(id);
+      else files.push({ id, path });
+    }
+    return files.filter(({ id }) => !kept.has(id));
+  }
+
+  #unchanged(path: string): StoredMessage | undefined {
     const cached = this.#cache.get(path);
-    if (cached?.stamp === stamp) return cached.stored;
+    const about = cached?.stored && look(path);
+    return about && isUnchanged(cached.about, about) ? cached.stored : undefined;
+  }
+
+  async #load(path: string, looks = 1): Promise<StoredMessage | undefined> {
+    // A thousand files are looked at for one page; the synchronous call is ten times as fast as the other here.
+    const about = look(path);
+    if (about === undefined) return undefined;
+    const cached = this.#cache.get(path);
+    if (cached !== undefined && isUnchanged(cached.about, about)) return cached.stored;
     const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
-    const stored =
-      content === undefined ? undefined : storedMessage(parseJson(content), path, Number(stamp.split(":").at(-1)));
-    this.#cache.set(path, { stamp, stored });
+    const stored = content === undefined ? undefined : storedMessage(parseJson(content), path, about.mtimeMs);
+    if (stored === undefined && looks < TORN_LOOKS && Date.now() - about.mtimeMs < TORN_AGE) {
+      await pause(TORN_PAUSE);
+      return this.#load(path, looks + 1);
+    }
+    this.#cache.set(path, { about, stored });
+    if (stored !== undefined) this.#paths.set(stored.message.envelope.id, path);
     return stored;
   }
 
@@ -102,21 +145,28 @@ export class MessageStore {
         expires_at: message.expiresAt ?? null,
       },
     };
-    const { id } = message.envelope;
+    await this.#place(directory, message.envelope.id, file);
+  }
+
+  /** Under the id's own name, or under its hash where a file of another id has that name (case makes no difference). */
+  async #place(directory: string, id: string, file: object, isFlushed = true): Promise<void> {
     for (const name of [messageFileName(id), hashedFileName(id)]) {
       const path = join(directory, name);
-      if (await this.#disk.create(path, json(file), SECRET_MODE)) return;
+      if (await this.#disk.create(path, json(file), SECRET_MODE, isFlushed)) return;
       if ((await this.#load(path))?.message.envelope.id === id) return;
     }
     throw storageFailed("keep a message in", directory, undefined);
   }
 
-  /** Sets the status in both places that tools look at. */
+  /** Sets the status in both places that tools look at. The caller holds the mailbox's lock. */
   mark(stored: StoredMessage, status: Status, at: Date): Promise<void> {
     return this.#change(stored, { status }, { status, read_at: at.toISOString() });
   }
 
-  /** Notes that a message waits here alone from now on, not in the provider's queue any more. */
+  /**
+   * Notes that a message waits here alone from now on, not in the provider's queue any more. The caller holds the
+   * mailbox's lock.
+   */
   release(stored: StoredMessage): Promise<void> {
     return this.#change(stored, {}, { fetched_from: null });
   }
@@ -126,17 +176,24 @@ export class MessageStore {
     for (const path of [stored.path, ...stored.copies]) await this.#changeFile(path, metadata, local);
   }
 
+  /** Scripts change these files too, in place and without a lock: what they wrote meanwhile is taken up, never undone. */
   async #changeFile(path: string, metadata: object, local: object): Promise<void> {
-    const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
-    const file = content === undefined ? undefined : parseJson(content);
-    if (!isObject(file)) return;
-    const changed = {
-      ...file,
-      metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
-      local: { ...(isObject(file.local) ? file.local : {}), ...local },
-    };
-    const mode = look(path)?.mode ?? SECRET_MODE;
-    await this.#disk.write(path, json(changed), mode & 0o777);
+    for (let attempt = 1; attempt < CHANGE_ATTEMPTS; attempt++) {
+      const content = await this.#disk.read(path, MESSAGE_FILE_MAX_BYTES);
+      if (content === undefined) return;
+      const file = parseJson(content);
+      if (!isObject(file)) await pause(TORN_PAUSE);
+      else {
+        const changed = {
+          ...file,
+          metadata: { ...(isObject(file.metadata) ? file.metadata : {}), ...metadata },
+          local: { ...(isObject(file.local) ? file.local : {}), ...local },
+        };
+        const mode = look(path)?.mode ?? SECRET_MODE;
+        if (await this.#disk.replace(path, content, json(changed), mode & 0o777)) return;
+      }
+    }
+    throw storageFailed("mark the damaged or busy file", path, undefined);
   }
 
   /** Keeps a copy of what was sent, under the id that the provider gave it. Not flushed: the provider has the message. */
@@ -151,7 +208,7 @@ export class MessageStore {
       metadata: { status: "read", queued_at: time, delivery_attempts: 1 },
       local: { sent_at: time, status: "read" },
     };
-    await this.#disk.create(join(directory, messageFileName(id)), json(file), SECRET_MODE, false);
+    await this.#place(directory, id, file, false);
   }
 }
 
@@ -162,6 +219,10 @@ function look(path: string): Stats | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isUnchanged(before: Stats, now: Stats): boolean {
+  return before.mtimeMs === now.mtimeMs && before.size === now.size && before.ino === now.ino;
 }
 
 function isMessageFile(name: string): boolean {
@@ -180,6 +241,7 @@ function storedMessage(file: unknown, path: string, modifiedAt: number): StoredM
     copies: [],
     status: status === "read" || status === "archived" ? status : "unread",
     queuedAt: local.delivery_method === "relay" ? text(local, "fetched_from") : undefined,
+    isReleased: local.delivery_method === "relay" && local.fetched_from === null,
     receivedAt: Number.isNaN(received) ? modifiedAt : received,
   };
 }

@@ -1,8 +1,9 @@
 import { basename, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { AmpError } from "../errors.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
 import { type KeyPair, keyPairFromPem, parsePublicKey } from "../wire/keys.ts";
-import { CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { CONFIG_FILE_MAX_BYTES, TORN_AGE, TORN_LOOKS, TORN_PAUSE } from "../wire/limits.ts";
 import type { Disk } from "./disk.ts";
 
 /**
@@ -23,6 +24,8 @@ export interface Profile {
   /** ISO 8601. */
   registeredAt: string | undefined;
   hasPrivateKey: boolean;
+  /** A script has written `config.json` anew in its own, smaller form, and the guide's scripts find nothing in it. */
+  hasLostFields: boolean;
 }
 
 /** An agent that can sign and be recognised by its provider. */
@@ -42,7 +45,8 @@ export async function readProfile(disk: Disk, directory: string): Promise<Profil
   const privatePem = await disk.read(privateKeyFile(directory), CONFIG_FILE_MAX_BYTES);
   return {
     directory,
-    name: (text(config, "agent_name") ?? text(inner, "name") ?? registration.name ?? basename(directory)).toLowerCase(),
+    // The plugin writes the name of its environment into `agent`, whosever directory it is in.
+    name: (text(config, "agent_name") ?? registration.name ?? text(inner, "name") ?? basename(directory)).toLowerCase(),
     address: registration.address ?? text(config, "address") ?? text(inner, "address"),
     tenant: text(config, "tenant") ?? registration.tenant ?? text(inner, "tenant"),
     agentId: text(config, "agent_id") ?? text(inner, "id") ?? registration.agentId ?? uuid(basename(directory)),
@@ -51,6 +55,7 @@ export async function readProfile(disk: Disk, directory: string): Promise<Profil
     providerName: text(provider, "name") ?? registration.provider,
     registeredAt: text(config, "registered_at") ?? registration.registeredAt ?? text(inner, "createdAt"),
     hasPrivateKey: privatePem !== undefined,
+    hasLostFields: keyFile !== undefined && isObject(config.agent) && text(provider, "endpoint") === undefined,
   };
 }
 
@@ -104,9 +109,19 @@ function uuid(name: string): string | undefined {
 
 /** The JSON object in a file; empty where there is none. */
 export async function readObject(disk: Disk, path: string): Promise<Record<string, unknown>> {
-  const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
-  const parsed = content === undefined ? undefined : parseJson(content);
+  const parsed = await readSettled(disk, path);
   return isObject(parsed) ? parsed : {};
+}
+
+/** What is in a JSON file. Scripts write in place: one that is not JSON just after a change is looked at again. */
+async function readSettled(disk: Disk, path: string): Promise<unknown> {
+  for (let look = 1; ; look++) {
+    const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
+    const parsed = content === undefined ? undefined : parseJson(content);
+    if (isObject(parsed) || content === undefined || look === TORN_LOOKS) return parsed;
+    if (await disk.isOlderThan(path, TORN_AGE)) return parsed;
+    await pause(TORN_PAUSE);
+  }
 }
 
 /**
@@ -116,10 +131,9 @@ export async function readObject(disk: Disk, path: string): Promise<Record<strin
  * @throws AmpError `storage_failed` where something else than a JSON object is in it.
  */
 export async function readObjectToChange(disk: Disk, path: string): Promise<Record<string, unknown>> {
-  const content = await disk.read(path, CONFIG_FILE_MAX_BYTES);
-  if (content === undefined && (await disk.about(path)) === undefined) return {};
-  const parsed = content === undefined ? undefined : parseJson(content);
+  const parsed = await readSettled(disk, path);
   if (isObject(parsed)) return parsed;
+  if (parsed === undefined && (await disk.about(path)) === undefined) return {};
   throw new AmpError("storage_failed", {
     message: `${path} is damaged: expected a JSON object, found something else.`,
     notDone: "it was left as it is, and nothing was added to it.",

@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { basename, dirname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { AmpError } from "../errors.ts";
+import { isDeviceName } from "../wire/address.ts";
 import type { Registered } from "../wire/api.ts";
 import { isObject } from "../wire/json.ts";
 import { fingerprint, generateKeyPair, type KeyPair, privateKeyToPem, publicKeyToPem, sameKey } from "../wire/keys.ts";
+import { CHANGE_ATTEMPTS, CONFIG_FILE_MAX_BYTES, INDEX_RECHECK } from "../wire/limits.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "./disk.ts";
 import type { Home } from "./home.ts";
 import { identityText } from "./identity-file.ts";
@@ -250,24 +253,37 @@ function isLinkName(agentId: string): boolean {
 
 /**
  * Enters a name in `.index.json`, unless it leads to another live agent there. A damaged index is left alone: the
- * name is found by its directory, too, and `doctor` tells.
+ * name is found by its directory, too, and `doctor` tells. Scripts read, merge and replace this file without a lock:
+ * what they added meanwhile is taken up, and what they dropped of ours is added once more.
  */
 export async function indexName(home: Home, name: string, agentId: string, directory: string): Promise<void> {
+  const add = () => addToIndex(home, name, agentId, directory);
   await withLock(home.disk, join(home.root, ".index.lock"), async () => {
-    const index = await readObjectToChange(home.disk, home.indexFile).catch(() => undefined);
-    if (index === undefined) return;
-    const current = index[name];
-    const present = typeof current === "string" ? await home.inside(join(home.agents, current)) : undefined;
-    if (present === directory) return;
-    if (present !== undefined && (await readPublicKey(home.disk, present)) !== undefined) return;
-    const linked = await home.inside(join(home.agents, agentId));
-    const entry = isLinkName(agentId) && linked === directory ? agentId : basename(directory);
-    await home.disk.write(home.indexFile, json({ ...index, [name]: entry }), PUBLIC_MODE);
+    while (await add()) await pause(INDEX_RECHECK);
   });
 }
 
+/** `false` where there was nothing to add. */
+async function addToIndex(home: Home, name: string, agentId: string, directory: string): Promise<boolean> {
+  for (let attempt = 1; attempt < CHANGE_ATTEMPTS; attempt++) {
+    const content = await home.disk.read(home.indexFile, CONFIG_FILE_MAX_BYTES);
+    const index = await readObjectToChange(home.disk, home.indexFile).catch(() => undefined);
+    if (index === undefined) return false;
+    const current = index[name];
+    const present = typeof current === "string" ? await home.inside(join(home.agents, current)) : undefined;
+    if (present === directory) return false;
+    if (present !== undefined && (await readPublicKey(home.disk, present)) !== undefined) return false;
+    const linked = await home.inside(join(home.agents, agentId));
+    const entry = isLinkName(agentId) && linked === directory ? agentId : basename(directory);
+    const merged = json({ ...(content === undefined ? {} : index), [name]: entry });
+    if (await home.disk.replace(home.indexFile, content, merged, PUBLIC_MODE)) return true;
+  }
+  return false;
+}
+
 function fileStem(provider: string): string {
-  return /^[A-Za-z0-9][A-Za-z0-9.-]{0,200}$/.test(provider) ? provider : "provider";
+  const isSafe = /^[A-Za-z0-9][A-Za-z0-9.-]{0,200}$/.test(provider) && !isDeviceName(provider);
+  return isSafe ? provider : "provider";
 }
 
 function json(value: unknown): string {

@@ -43,20 +43,27 @@ export function sameAddress(a: string, b: string): boolean {
   return a.trim().toLowerCase() === b.trim().toLowerCase();
 }
 
-/** The directory under `inbox/` or `sent/` in which every tool of the ecosystem files this address. A hint only. */
+/**
+ * The directory under `inbox/` or `sent/` in which every tool of the ecosystem files this address; for a bare name that
+ * Windows keeps for a device one beside it. A hint only: who wrote a message stands in it.
+ */
 export function addressDirectory(address: string): string {
   const clean = address.replace(/[@.]/g, "_").replace(/[^a-zA-Z0-9_-]/g, "");
-  return clean === "" ? "unknown" : clean.slice(0, 200);
+  if (clean === "") return "unknown";
+  return isDeviceName(clean) ? `${clean}_` : clean.slice(0, 200);
 }
 
 /** An id that every tool takes as a file name on every system. */
 const FILE_SAFE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+
 /** Windows keeps these names for devices, with any extension. */
-const DEVICE_NAME = /^(?:con|prn|aux|nul|com\d|lpt\d)$/i;
+export function isDeviceName(name: string): boolean {
+  return /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i.test(name);
+}
 
 /** The file name for a message id: the id itself where that is safe, else a hash of it (the id stays inside). */
 export function messageFileName(id: string): string {
-  return FILE_SAFE_ID.test(id) && !DEVICE_NAME.test(id) ? `${id}.json` : hashedFileName(id);
+  return FILE_SAFE_ID.test(id) && !isDeviceName(id) ? `${id}.json` : hashedFileName(id);
 }
 
 /** A file name for any id; also for one whose own name is taken, as on systems where case makes no difference. */

@@ -78,6 +78,16 @@ export const LOCK_WAIT = 20_000;
 /** Pause between two looks at a lock. */
 export const LOCK_PAUSE = 15;
 
+/** Scripts write in place: a file that was changed so short a time ago may be half-written, and is looked at again. */
+export const TORN_AGE = 1_000;
+/** Looks at such a file, and the pause between two: a script's write takes a millisecond or two. */
+export const TORN_LOOKS = 5;
+export const TORN_PAUSE = 10;
+/** Attempts to change a file that others change at the same moment. */
+export const CHANGE_ATTEMPTS = 50;
+/** After which an entry of ours in a shared index is looked for again: scripts read, merge and replace without a lock. */
+export const INDEX_RECHECK = 50;
+
 // ---- What a model reads ----
 
 /** Characters of message text in one `amp_read` result: hosts cut results from about 10,000 characters on. */

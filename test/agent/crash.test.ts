@@ -84,3 +84,24 @@ describe("kill -9 before any file operation of the inbox", () => {
     expect(steps).toBeGreaterThan(5);
   });
 });
+
+describe("kill -9 before any file operation of a first contact", () => {
+  it("leaves a ledger of keys that is whole, and a sender who is met once", async () => {
+    const provider = await embedded();
+    const eve = await registeredAgent("eve", { root: scratchRoot(), provider });
+    const steps = await untilFinished(async (dieAt) => {
+      const root = scratchRoot();
+      const name = `bob-${dieAt}`;
+      const bob = await registeredAgent(name, { root, provider });
+      const { id = "" } = await eve.send(draft(name));
+      await bob.waiting();
+      const result = await drive(driver, { root, provider, name, act: "read", dieAt });
+      expectReadable(root);
+      const [read] = await startAgent({ root, provider }).read([id]);
+      expect(read?.judgement.verdict, `operation ${dieAt}`).toBe("new-key");
+      expect(await (await bob.keys()).list()).toMatchObject([["eve@local.aimaestro.local", { first_message: id }]]);
+      return result;
+    });
+    expect(steps).toBeGreaterThan(3);
+  });
+});

@@ -14,7 +14,7 @@ export interface Drive {
   root: string;
   provider: string;
   name: string;
-  act: "register" | "receive" | "acknowledge";
+  act: "register" | "receive" | "read" | "acknowledge";
   /** The file operation, from 1, at which the process kills itself. */
   dieAt: number;
 }
@@ -32,6 +32,7 @@ const DRIVER = `
   const agent = new Agent({ settings: readSettings({ directory: root, provider, agent: name }, {}), disk });
   if (act === "register") await agent.register({ name });
   else if (act === "receive") await agent.waiting();
+  else if (act === "read") await agent.read((await agent.waiting()).messages.map(({ message }) => message.envelope.id));
   else await agent.acknowledge("all");
   await agent.close();
 `;

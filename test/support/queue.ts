@@ -22,11 +22,13 @@ interface Queue extends FakeProvider {
   acknowledged: string[];
   /** The API key that it takes. */
   key: string;
+  /** It says that it took messages off, and does not. */
+  keepsAll: boolean;
 }
 
 /** Starts a provider that knows one agent, and its queue. */
 export async function startQueue(...items: Item[]): Promise<Queue> {
-  const queue = { items, acknowledged: [] as string[], key: KEY };
+  const queue = { items, acknowledged: [] as string[], key: KEY, keepsAll: false };
   const act = (request: FakeRequest) => {
     if (request.headers.authorization !== `Bearer ${queue.key}`)
       return { act: "answer", status: 401, body: { error: "unauthorized" } } as const;
@@ -38,6 +40,13 @@ export async function startQueue(...items: Item[]): Promise<Queue> {
       if (isThere) queue.acknowledged.push(id);
       const [status, body] = isThere ? [200, { acknowledged: true }] : [404, { error: "not_found" }];
       return { act: "answer", status, body } as const;
+    }
+    if (request.method === "POST") {
+      const { ids }: { ids: string[] } = JSON.parse(request.body);
+      const taken = queue.items.filter((item) => ids.includes(item.id)).map(({ id }) => id);
+      if (!queue.keepsAll) queue.items = queue.items.filter(({ id }) => !taken.includes(id));
+      queue.acknowledged.push(...taken);
+      return { act: "answer", status: 200, body: { acknowledged: taken.length } } as const;
     }
     const messages = queue.items.slice(0, Number(searchParams.get("limit") ?? 10));
     const body = { messages, count: messages.length, remaining: queue.items.length - messages.length };

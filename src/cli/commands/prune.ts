@@ -19,7 +19,7 @@ export function pruneCommand(options: Options, env: NodeJS.ProcessEnv, output: O
     return {
       lines: [
         ...(isDryRun ? files.map((path) => oneLine(path, 500)) : []),
-        `${isDryRun ? "Would remove" : "Removed"} ${count(files.length, "acknowledged message")} older than ${options.olderThan}.`,
+        `${isDryRun ? "Would remove" : "Removed"} ${count(files.length, "file")} of acknowledged messages older than ${options.olderThan}.`,
       ],
       json: { removed: isDryRun ? [] : files, would_remove: isDryRun ? files : [] },
     };
