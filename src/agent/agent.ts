@@ -140,7 +140,7 @@ export class Agent {
 
   /** Registers the agent and takes effect at once. @throws AmpError, see `register`. */
   async register(request: RegistrationRequest, signal?: AbortSignal): Promise<Registration> {
-    const identity = await this.identity().catch(() => undefined);
+    const identity = await this.identity();
     const url = request.providerUrl ?? this.#providerSetting(identity).value;
     const context = { home: this.home, http: this.#http, settings: this.settings, identity };
     const registration = await this.#track(register(context, { ...request, providerUrl: url }, signal));

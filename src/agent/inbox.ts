@@ -49,6 +49,8 @@ export interface InboxPage {
   /** Everything that waits, whatever the query asked for. */
   total: number;
   urgent: number;
+  /** Messages that the query asked for. */
+  fitting: number;
   /** Fitting messages after this page. */
   more: number;
   /** Position of the first entry among the fitting messages, from 1. */
@@ -73,6 +75,7 @@ export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortS
     entries,
     total: waiting.messages.length + waiting.behind,
     urgent: waiting.messages.filter((item) => priorityOf(item.message.envelope) === "urgent").length,
+    fitting: fitting.length,
     more,
     first: start + 1,
     nextCursor: more > 0 && last ? cursorOf(last) : undefined,

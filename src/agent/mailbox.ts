@@ -3,7 +3,7 @@ import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
 import { withLock } from "../store/lock.ts";
-import { findMessage, type MessageStore, type StoredMessage } from "../store/messages.ts";
+import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readPublicKey } from "../store/profile.ts";
 import { sameKey } from "../wire/keys.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
@@ -40,6 +40,8 @@ export class Mailbox {
   readonly #profile: RegisteredProfile;
   readonly #client: ProviderClient;
   readonly #store: MessageStore;
+  /** Apart from what was received: a message to ourselves has one id in both. */
+  readonly #sentCopies: MessageStore;
   readonly #now: () => number;
   /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
   #queued: ReadonlySet<string> | undefined;
@@ -51,6 +53,7 @@ export class Mailbox {
     this.#profile = profile;
     this.#client = client;
     this.#store = store;
+    this.#sentCopies = new MessageStore(home.disk);
     this.#now = now;
   }
 
@@ -161,7 +164,7 @@ export class Mailbox {
    * last: of a message to ourselves the one that was received is meant.
    */
   async find(id: string, signal?: AbortSignal): Promise<StoredMessage | undefined> {
-    const sent = async () => findMessage((await this.#store.list([this.#sent])).messages, id);
+    const sent = async () => findMessage((await this.#sentCopies.list([this.#sent])).messages, id);
     return this.#findReceived(id, signal, sent);
   }
 
@@ -199,7 +202,7 @@ export class Mailbox {
 
   /** Both sides of every exchange that is still on disk. */
   async exchanged(): Promise<{ received: StoredMessage[]; sent: StoredMessage[] }> {
-    return { received: await this.received(), sent: (await this.#store.list([this.#sent])).messages };
+    return { received: await this.received(), sent: (await this.#sentCopies.list([this.#sent])).messages };
   }
 
   /** Removes the files of acknowledged messages received longer ago than `age` ms; what waits or was sent stays. */
@@ -235,7 +238,7 @@ export class Mailbox {
         const stored = known ?? (await this.#findReceived(id, signal));
         if (known === undefined) received = await this.received();
         if (stored === undefined) result.unknown.push(id);
-        else {
+        else if (![...result.acknowledged, ...result.alreadyGone].includes(idOf(stored))) {
           const outcome = await this.#takeOff(stored, signal);
           if (stored.status === "unread") unmarked.push(stored);
           (outcome === "acknowledged" ? result.acknowledged : result.alreadyGone).push(idOf(stored));
@@ -257,7 +260,7 @@ export class Mailbox {
   }
 
   async keepSent(id: string, envelope: object, payload: object): Promise<void> {
-    await this.#store.keepSent(this.#sent, id, envelope, payload, new Date(this.#now()));
+    await this.#sentCopies.keepSent(this.#sent, id, envelope, payload, new Date(this.#now()));
   }
 
   /**

@@ -64,7 +64,9 @@ export class Outbox {
   async send(draft: Draft, care?: Care, signal?: AbortSignal): Promise<Sent> {
     const composed = await compose(draft, this.#profile.address, await this.#privateKey());
     if (care === undefined) return this.#route(composed, signal);
-    await checkCourtesy(draft, () => this.#mailbox.exchanged(), care.replyLimit, this.#now());
+    // Notes to oneself are no conversation.
+    const isOwn = sameAddress(composed.recipient, this.#profile.address);
+    if (!isOwn) await checkCourtesy(draft, () => this.#mailbox.exchanged(), care.replyLimit, this.#now());
     return this.#routeOnce(composed, care.repetition, signal);
   }
 
@@ -167,11 +169,15 @@ function openAttempt(age: number): AmpError {
   });
 }
 
+/** `failed` is a provider's word; any other that is not ours says nothing. */
 function deliveryFailed(status: string, reason: string | undefined): AmpError {
-  return new AmpError("provider_failed", {
+  const isFailed = status === "failed" || status === "rejected";
+  return new AmpError(isFailed ? "provider_failed" : "outcome_unknown", {
     message: `The provider says "${oneLine(status, 40)}"${reason === undefined ? "" : `: ${oneLine(reason, 200)}`}.`,
-    notDone: "by the provider's word the message was not delivered.",
-    next: "Check the address; then send it again if it is right.",
+    notDone: isFailed ? "by the provider's word the message was not delivered." : "whether it was sent is unknown.",
+    next: isFailed
+      ? "Check the address; then send it again if it is right."
+      : "Ask the recipient whether it arrived before you send it again.",
     mender: "caller",
   });
 }

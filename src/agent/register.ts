@@ -67,7 +67,9 @@ export async function register(
       const kept =
         before && isNameTaken(thrown) ? await confirmed(context, found, prepared, before, signal) : undefined;
       if (kept) return { profile: kept, outcome: "kept" };
-      throw thrown;
+      throw context.settings.agent !== undefined && isNameTaken(thrown)
+        ? pinnedNameTaken(thrown, context.settings.agent.from)
+        : thrown;
     }
   });
 }
@@ -142,7 +144,19 @@ function tenantOf(found: Found): string {
   return found.discovery.provider?.split(".").at(-3) ?? "local";
 }
 
-function isNameTaken(thrown: unknown): boolean {
+/** The name stands in the configuration, where only a person can change it. */
+function pinnedNameTaken(taken: AmpError, from: string): AmpError {
+  const example = /for example ([a-z0-9-]+)/.exec(taken.next)?.[1];
+  return new AmpError(taken.code, {
+    message: taken.message,
+    notDone: "the agent was not registered.",
+    next: `A person has to choose another name in the configuration of this server (${from}${example === undefined ? "" : `, for example ${example}`}) and restart it.`,
+    mender: "person",
+    cause: taken,
+  });
+}
+
+function isNameTaken(thrown: unknown): thrown is AmpError {
   return thrown instanceof AmpError && thrown.code === "name_taken";
 }
 

@@ -20,7 +20,9 @@ export function statusView(status: Status): { lines: string[]; facts: Record<str
     reachable: isReachable,
     ...(offline ? { problem: offline.message } : {}),
     waiting: total ?? null,
-    urgent,
+    urgent: total === undefined ? null : urgent,
+    ...(total !== undefined && offline ? { waiting_is: "as far as this machine knows" } : {}),
+    ...(waiting && waiting.unreadable > 0 ? { unreadable_files: waiting.unreadable } : {}),
     directory: identity.kind === "none" ? status.root : identity.profile.directory,
     next,
   };

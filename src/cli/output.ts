@@ -24,10 +24,13 @@ export function printAnswer(output: Output, address: string | undefined, answer:
 }
 
 /** A failure goes to stderr for a person and to stdout for a script, which reads one place only. */
-export function printError(output: Output, error: AmpError, isJson: boolean): void {
+export function printError(output: Output, address: string | undefined, error: AmpError, isJson: boolean): void {
   const { code, message, notDone, next } = error;
-  if (isJson) output.stdout(`${plainJson({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
-  else output.stderr(`${error.describe()}\n`);
+  if (isJson)
+    output.stdout(
+      `${plainJson({ agent: address ?? null, error: { code, message, not_done: notDone ?? null, next } })}\n`,
+    );
+  else output.stderr(`${address === undefined ? "" : `as ${oneLine(address, 254)}\n`}${error.describe()}\n`);
 }
 
 /** What was written to stdout has left; of a reader that does not read, not before `grace` milliseconds. */

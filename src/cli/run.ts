@@ -24,7 +24,7 @@ export async function runAs(
   } catch (thrown) {
     const error = toAmpError(thrown);
     agent.log(thrown);
-    printError(output, error, isJson);
+    printError(output, await agent.address(), error, isJson);
     return error.code === "invalid_argument" ? 2 : 1;
   } finally {
     await agent.close();

@@ -46,99 +46,52 @@ interface Rule {
   next: string;
 }
 
-const REREGISTER =
-  "Register again under the same name (amp_register): the key pair stays, the provider gives a new API key.";
-
 /** What follows from a status or an error word, for whoever reads it. The first that fits counts. */
 function ruleFor(status: number, body: ErrorBody, purpose: Purpose): Rule {
-  const suggestions = body.details?.suggestions ?? body.suggestions ?? [];
-  const names = suggestions.slice(0, 5).map((name) => oneLine(redact(name), 63));
-  const rules: readonly (readonly [boolean, Rule])[] = [
-    [
-      body.error === "name_taken",
-      {
-        code: "name_taken",
-        mender: "caller",
-        next: `Choose another name${names.length > 0 ? `, for example ${names.join(", ")}` : ""}, and call amp_register again.`,
-      },
-    ],
-    [
-      body.error === "key_already_registered",
-      {
-        code: "name_taken",
-        mender: "person",
-        next: "This key pair is registered under another name: use that name, or register a new name in its own directory.",
-      },
-    ],
-    [
-      body.error === "key_conflict" || body.error === "key_revoked" || body.error === "invalid_signature",
-      {
-        code: "key_conflict",
-        mender: "person",
-        next: "The provider knows another key for this agent. A person has to settle it: restore the old keys/ directory, or register a new name.",
-      },
-    ],
-    [
-      body.error === "organization_not_set",
-      {
-        code: "refused",
-        mender: "person",
-        next: "Finish AI Maestro's setup (open its URL in a browser and set the organization), then call again.",
-      },
-    ],
-    [status === 401, { code: "unauthorized", mender: "caller", next: REREGISTER }],
-    [
-      status === 413,
-      { code: "too_large", mender: "caller", next: "Send less: put the text in a file and say where it is." },
-    ],
-    [
-      status === 404 && purpose === "send",
-      {
-        code: "recipient_not_found",
-        mender: "caller",
-        next: "Check the name with whoever gave it to you; a bare name means an agent of your own provider.",
-      },
-    ],
-    [
-      status === 422 || status === 403,
-      {
-        code: "refused",
-        mender: "caller",
-        next: "This provider delivers only within its own mesh; use an address of it.",
-      },
-    ],
-    [
-      status === 404 || status === 405,
-      {
-        code: "bad_answer",
-        mender: "person",
-        next: "The URL is probably not an AMP provider, or an older one without this call; check it with amp_status.",
-      },
-    ],
-    [
-      status >= 300 && status < 400,
-      {
-        code: "bad_answer",
-        mender: "person",
-        next: "Use the URL that it points to, if you trust it; redirects are not followed, because they could lead the API key elsewhere.",
-      },
-    ],
-    [
-      status >= 500,
-      {
-        code: "provider_failed",
-        mender: "provider",
-        next: "Call again later; if it stays, look at the provider's own log.",
-      },
-    ],
+  const { error } = body;
+  const isSend = purpose === "send";
+  const rules: readonly (readonly [boolean, AmpErrorCode, Mender, string])[] = [
+    [error === "name_taken", "name_taken", "caller", otherNames(body)],
+    [error === "key_already_registered", "name_taken", "person", KEY_ELSEWHERE],
+    [["key_conflict", "key_revoked", "invalid_signature"].includes(error ?? ""), "key_conflict", "person", OTHER_KEY],
+    [error === "organization_not_set", "refused", "person", NO_ORGANIZATION],
+    [error === "external_provider", "refused", "caller", OWN_MESH],
+    [status === 401, "unauthorized", "caller", REREGISTER],
+    [status === 413, "too_large", "caller", "Send less: put the text in a file and say where it is."],
+    [status === 404 && isSend && error !== undefined, "recipient_not_found", "caller", CHECK_NAME],
+    [status === 404 || status === 405, "bad_answer", "person", NO_PROVIDER],
+    [status >= 300 && status < 400, "bad_answer", "person", REDIRECT],
+    // Only the provider's own word says that nothing came of it; a gateway's page says nothing at all.
+    [status >= 500 && isSend && error !== "internal_error", "outcome_unknown", "caller", LOOK_FIRST],
+    [status >= 500, "provider_failed", "provider", "Call again later; if it stays, look at the provider's own log."],
   ];
-  const fallback: Rule = {
-    code: "refused",
-    mender: "caller",
-    next: "Correct what the provider names, then call again.",
-  };
-  return rules.find(([fits]) => fits)?.[1] ?? fallback;
+  const [, code, mender, next] = rules.find(([fits]) => fits) ?? ([true, "refused", "caller", CORRECT] as const);
+  return { code, mender, next };
 }
+
+function otherNames(body: ErrorBody): string {
+  const names = (body.details?.suggestions ?? body.suggestions ?? [])
+    .slice(0, 5)
+    .map((name) => oneLine(redact(name), 63));
+  return `Choose another name${names.length > 0 ? `, for example ${names.join(", ")}` : ""}, and call amp_register again.`;
+}
+
+const REREGISTER =
+  "Register again under the same name (amp_register): the key pair stays, the provider gives a new API key.";
+const KEY_ELSEWHERE =
+  "This key pair is registered under another name: use that name, or register a new name in its own directory.";
+const OTHER_KEY =
+  "The provider knows another key for this agent. A person has to settle it: restore the old keys/ directory, or register a new name.";
+const NO_ORGANIZATION =
+  "Finish AI Maestro's setup (open its URL in a browser and set the organization), then call again.";
+const OWN_MESH = "This provider delivers only within its own mesh; use an address of it.";
+const CHECK_NAME = "Check the name with whoever gave it to you; a bare name means an agent of your own provider.";
+const NO_PROVIDER =
+  "The URL is probably not an AMP provider, or an older one without this call; check it with amp_status.";
+const REDIRECT =
+  "Use the URL that it points to, if you trust it; redirects are not followed, because they could lead the API key elsewhere.";
+const LOOK_FIRST = "Ask the recipient whether it arrived before you send it again.";
+const CORRECT = "Correct what the provider names, then call again.";
 
 /** An answer other than 2xx as an error: the provider's own words, redacted and cut, and the next step. */
 export function refusal(answer: HttpAnswer, purpose: Purpose): AmpError {
@@ -147,8 +100,13 @@ export function refusal(answer: HttpAnswer, purpose: Purpose): AmpError {
   const words = [body.error, body.message].filter((word) => word !== undefined).join(": ");
   const field = body.field === undefined ? "" : ` (field ${oneLine(redact(body.field), 40)})`;
   return new AmpError(rule.code, {
-    message: `The provider answered HTTP ${answer.status}: ${words === "" ? excerpt(answer.text) : clean(words)}${field}`,
-    notDone: NOT_DONE[purpose],
+    message: stopped(
+      `The provider answered HTTP ${answer.status}: ${words === "" ? excerpt(answer.text) : clean(words)}${field}`,
+    ),
+    notDone:
+      rule.code === "outcome_unknown"
+        ? "whether it was sent is unknown; it was not sent a second time."
+        : NOT_DONE[purpose],
     next: rule.next,
     mender: rule.mender,
     status: answer.status,
@@ -162,6 +120,11 @@ const NOT_DONE: Record<Purpose, string> = {
   acknowledge: "nothing was acknowledged.",
   status: "nothing was changed.",
 };
+
+/** With one full stop at its end. */
+function stopped(sentence: string): string {
+  return /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+}
 
 function clean(text: string): string {
   return oneLine(redact(text), PROVIDER_TEXT_MAX_CHARS);

@@ -225,7 +225,7 @@ function unreachable(url: URL, cause: unknown): AmpError {
   return new AmpError("unreachable", {
     message: `No provider answers at ${url.origin}${code ? ` (${code})` : ""}.`,
     notDone: "nothing was sent, nothing was changed.",
-    next: "Start AI Maestro or `amp-mcp provider`, or give the right URL (--provider or AMP_PROVIDER_URL); then call again.",
+    next: "Start AI Maestro, or the built-in provider (`amp-mcp provider`, or --embedded in the host's configuration), or give the right URL (--provider or AMP_PROVIDER_URL); then call again.",
     mender: "person",
     cause,
   });
@@ -245,7 +245,7 @@ function unclear(url: URL, cause: Error): AmpError {
   return new AmpError("outcome_unknown", {
     message: `The connection to ${url.origin} broke or timed out after the request was sent (${systemCode(cause) ?? cause.name}). Whether the provider acted on it is unknown.`,
     notDone: "it was not sent a second time.",
-    next: "Look first (amp_status, or ask the recipient) before you repeat it.",
+    next: "Look first whether it was done (ask the recipient, or amp_status) before you repeat it.",
     mender: "caller",
     cause,
   });

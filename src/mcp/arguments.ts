@@ -56,5 +56,6 @@ function wrongName(tool: string, key: string, right: string | undefined, known: 
 function problem(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_value") return `expected one of ${issue.values.map(String).join(", ")}`;
   if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return "is missing";
-  return oneLine(issue.message.replace(/^(?:Invalid input|Too big|Too small): /, ""), 200);
+  const words = issue.message.replace(/^(?:Invalid input|Too big|Too small): /, "").replace("record", "object");
+  return oneLine(words.replace(">=", "at least ").replace("<=", "at most "), 200);
 }

@@ -31,7 +31,7 @@ export function registerResources(server: McpServer, agent: Agent): void {
     new ResourceTemplate("amp://messages/{message_id}", { list: undefined }),
     { title: "One message", description: "A message in full, its text inside a fence", mimeType: "text/plain" },
     async (uri, { message_id }, context) => {
-      const id = decodeURIComponent(String(message_id));
+      const id = decoded(String(message_id));
       const [found] = await agent.read([id], context.mcpReq.signal);
       if (found === undefined) throw new ResourceNotFoundError(uri.href);
       const view = viewMessages([found], { offset: 0, now: Date.now(), isDetailed: true });
@@ -40,6 +40,15 @@ export function registerResources(server: McpServer, agent: Agent): void {
       };
     },
   );
+}
+
+/** Percent-encoding undone; text that is none stays as it is, and names no message. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** What waits; a state in which nothing can wait (unregistered) is told, not thrown. */

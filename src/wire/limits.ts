@@ -101,6 +101,8 @@ export const INBOX_MAX = 50;
 export const INDEX_SUBJECT_CHARS = 60;
 /** What the end of a server grants to answers that the host has not read yet; see `CLOSE_GRACE`. */
 export const FLUSH_GRACE = 50;
+/** Ids that the answer to `amp_ack` lists: of hundreds the number says enough. */
+export const ACK_SHOWN = 25;
 /** Ids in one `amp_ack`: the providers' own batch maximum. */
 export const ACK_MAX = 100;
 

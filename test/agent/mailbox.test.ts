@@ -88,6 +88,17 @@ describe("what waits", () => {
     expect(idsOf(await bob.waiting())).toEqual(["d"]);
   });
 
+  it("holds a message to ourselves also when its sent copy was looked at before", async () => {
+    const queue = await startQueue();
+    const { inbox, bob } = bobAt(queue.url);
+    put(path.join(inbox, "..", "sent", "x", "msg_1_a.json"), messageFile("msg_1_a"));
+    expect((await bob.read(["msg_1_a"]))[0]?.stored.message.envelope.id).toBe("msg_1_a");
+    queue.items.push(item("msg_1_a"));
+    expect(idsOf(await bob.waiting())).toEqual(["msg_1_a"]);
+    expect(jsonFiles(inbox)).toHaveLength(1);
+    expect(await bob.acknowledge(["msg_1_a"])).toMatchObject({ acknowledged: ["msg_1_a"], alreadyGone: [] });
+  });
+
   it("may be a thousand messages on disk, and a queue of more than a page", async () => {
     const queue = await startQueue(...Array.from({ length: 130 }, (_, i) => item(`msg_${1000 + i}_q`)));
     const { inbox, bob } = bobAt(queue.url);

@@ -132,7 +132,7 @@ describe("a refusal is understood", () => {
     [409, { error: "key_already_registered", details: { fingerprint: "SHA256:x" } }, "name_taken"],
     [413, { error: "payload_too_large" }, "too_large"],
     [422, { error: "external_provider" }, "refused"],
-    [500, { error: "Internal server error" }, "provider_failed"],
+    [500, { error: "Internal server error" }, "outcome_unknown"],
     [502, { error: "internal_error" }, "provider_failed"],
     [302, undefined, "bad_answer"],
     [405, undefined, "bad_answer"],

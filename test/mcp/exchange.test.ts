@@ -163,7 +163,7 @@ describe("a provider that is not there", () => {
     await close();
     const offline = await startAssistant(url, { home: alice.home });
     const listed = await offline.call("amp_inbox");
-    expect(listed.text).toContain("This is what is known on this machine.");
+    expect(listed.text).toContain("as far as this machine knows");
     expect(listedIds(listed)).toEqual([id]);
     expect((await offline.call("amp_read", { message_ids: [id] })).text).toContain("To myself");
     const kept = await offline.call("amp_ack", { message_ids: [id] });

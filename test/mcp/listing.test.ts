@@ -76,7 +76,7 @@ it("a sender is asked for by name or by address, and the others stay uncounted o
     expect(shown, from).toEqual(ids);
   }
   const none = await bob.call("amp_inbox", { from: "dave" });
-  expect(none.text).toContain("8 messages wait.\nShown: from dave only.");
+  expect(none.text).toContain("8 messages wait.\nFrom dave: 0.");
   expect(listedIds(none)).toEqual([]);
 });
 

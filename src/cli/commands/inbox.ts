@@ -62,9 +62,7 @@ async function list(agent: Agent, limit: string): Promise<Answer> {
       page.total === 0
         ? "No pending messages."
         : `${count(page.total, "pending message")}${page.urgent > 0 ? `, ${page.urgent} urgent` : ""}`,
-      ...(offline
-        ? [`The provider could not be asked: ${offline.message} This is what is known on this machine.`]
-        : []),
+      ...(offline ? [`The provider could not be asked: ${offline.message} Shown is what this machine knows.`] : []),
       ...rows,
       ...(hidden > 0 ? [`${hidden} more; see --limit.`] : []),
     ],

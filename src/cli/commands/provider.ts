@@ -34,7 +34,7 @@ export async function providerCommand(options: Options, _env: NodeJS.ProcessEnv,
     await running.close();
     return 0;
   } catch (thrown) {
-    printError(output, toAmpError(thrown), false);
+    printError(output, undefined, toAmpError(thrown), false);
     return 1;
   }
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Acknowledged } from "../../agent/mailbox.ts";
 import { AmpError } from "../../errors.ts";
 import { count } from "../../wire/human.ts";
-import { ACK_MAX } from "../../wire/limits.ts";
+import { ACK_MAX, ACK_SHOWN } from "../../wire/limits.ts";
 import { shownId } from "../../wire/untrusted.ts";
 import { errorText } from "../render.ts";
 import { defineTool, type ToolAnswer } from "../tool.ts";
@@ -24,12 +24,15 @@ export const ampAck = defineTool({
 });
 
 function ackAnswer(result: Acknowledged): ToolAnswer {
-  const list = (ids: readonly string[]) => ids.map(shownId).join(", ");
+  const few = (ids: readonly string[]) => ids.slice(0, ACK_SHOWN).map(shownId);
+  const list = (ids: readonly string[]) =>
+    `${few(ids).join(", ")}${ids.length > ACK_SHOWN ? ` and ${ids.length - ACK_SHOWN} more` : ""}`;
   const facts = {
-    acknowledged: result.acknowledged.map(shownId),
-    already_gone: result.alreadyGone.map(shownId),
-    unknown: result.unknown.map(shownId),
-    not_acknowledged: result.failed.map(shownId),
+    count: result.acknowledged.length,
+    acknowledged: few(result.acknowledged),
+    already_gone: few(result.alreadyGone),
+    unknown: few(result.unknown),
+    not_acknowledged: few(result.failed),
     ...(result.error ? { problem: result.error.message, next: result.error.next } : {}),
   };
   const rows: readonly [string, readonly string[]][] = [

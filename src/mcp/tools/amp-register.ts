@@ -33,6 +33,9 @@ export const ampRegister = defineTool({
     return {
       text: [
         `${WHAT[outcome]}: ${facts.address} at ${facts.provider_url}`,
+        ...(tenant !== undefined && tenant !== facts.tenant
+          ? [`tenant: ${facts.tenant}; the provider has no other`]
+          : []),
         `key fingerprint: ${facts.fingerprint}`,
         `directory: ${facts.directory} (keys and API key, readable by you alone)`,
         `next: ${facts.next}`,
