@@ -52,6 +52,8 @@ export interface Status {
   offline: AmpError | undefined;
   waiting: Waiting | undefined;
   root: string;
+  /** Names of the agents that are here, where the configured one is not. */
+  others: readonly string[];
 }
 
 /**
@@ -118,7 +120,8 @@ export class Agent {
   async status(signal?: AbortSignal): Promise<Status> {
     const identity = await this.identity();
     const provider = this.#providerSetting(identity);
-    const base = { identity, provider, root: this.home.root };
+    const others = identity.kind === "none" ? (await this.home.profiles()).map(({ name }) => name) : [];
+    const base = { identity, provider, root: this.home.root, others };
     try {
       const found = await discover(this.#http, checkedUrl(provider.value, this.settings.allowHttp), signal);
       const waiting = identity.kind === "registered" ? await this.waiting(signal) : undefined;

@@ -46,10 +46,17 @@ export function statusView(status: Status): { lines: string[]; facts: Record<str
   };
 }
 
-function nextStep({ identity, offline, found }: Status, waiting: number): string {
+function nextStep({ identity, offline, found, others }: Status, waiting: number): string {
   if (identity.kind === "none") {
     if (!found && offline) return offline.next;
-    return `call amp_register with ${identity.wanted === undefined ? "a name" : `name "${oneLine(identity.wanted, 63)}"`}.`;
+    const here =
+      others.length > 0
+        ? ` (Other agents here: ${others
+            .slice(0, 10)
+            .map((name) => oneLine(name, 63))
+            .join(", ")}.)`
+        : "";
+    return `call amp_register with ${identity.wanted === undefined ? "a name" : `name "${oneLine(identity.wanted, 63)}"`}.${here}`;
   }
   if (identity.kind === "incomplete") {
     return `call amp_register with name "${identity.profile.name}": this agent has no ${identity.missing.join(", no ")}; its keys are kept.`;

@@ -62,7 +62,12 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .option("--data <dir>", "where the embedded provider keeps its queue")
     .exitOverride()
     .configureOutput({ writeOut: output.stdout, writeErr: output.stderr })
-    .action(async (options) => done(await (await import("./commands/serve.ts")).serveCommand(options, env, output)));
+    .allowExcessArguments(true)
+    .action(async (options, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) command.error(`error: unknown command '${unknown}'`);
+      done(await (await import("./commands/serve.ts")).serveCommand(options, env, output));
+    });
 
   add("register", "register an agent with a provider")
     .requiredOption("-n, --name <name>", "agent name")
