@@ -188,9 +188,10 @@ export class Agent {
     return now === apiKey ? undefined : now;
   }
 
-  async judge(stored: StoredMessage): Promise<Judgement> {
+  /** For an index. `isOffline`: the provider did not answer just now, so that it is not asked for keys. */
+  async judge(stored: StoredMessage, isOffline: boolean): Promise<Judgement> {
     const { trust, mailbox } = await this.#open();
-    return withRepeat(await trust.judge(stored.message), mailbox.repeatOf(stored));
+    return withRepeat(await trust.judge(stored.message, isOffline), mailbox.repeatOf(stored));
   }
 
   /** Messages in full, in the order asked for; `undefined` for an id that is nowhere. Consumes nothing. */
@@ -199,7 +200,7 @@ export class Agent {
       const found: (ReadMessage | undefined)[] = [];
       for (const id of ids) {
         const stored = await mailbox.find(id, signal);
-        const judgement = stored && (await trust.judgeAndRemember(stored.message, signal));
+        const judgement = stored && (await trust.judgeAndRemember(stored.message));
         if (stored === undefined || judgement === undefined) found.push(undefined);
         else {
           const flags = flagsOf({ subject: stored.message.envelope.subject, text: payloadInFull(judgement.payload) });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
-import { ATTEMPTS_KEPT } from "../wire/limits.ts";
+import { REPEAT_KEY_WINDOW } from "../wire/limits.ts";
 import { SECRET_MODE } from "./disk.ts";
 import type { Home } from "./home.ts";
 import { withLock } from "./lock.ts";
@@ -59,7 +59,7 @@ export class Attempts {
       // Only a guard against repetition: one that is damaged is begun anew.
       const entries = Object.entries(await readObject(this.#home.disk, path)).flatMap(([key, value]) => {
         const parsed = attemptSchema.safeParse(value);
-        return parsed.success && now - parsed.data.at < ATTEMPTS_KEPT ? [[key, parsed.data] as const] : [];
+        return parsed.success && now - parsed.data.at < REPEAT_KEY_WINDOW ? [[key, parsed.data] as const] : [];
       });
       const all = new Map(entries);
       const result = change(all);
