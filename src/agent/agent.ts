@@ -162,15 +162,21 @@ export class Agent {
     });
   }
 
-  /** Whether a person is to be asked before a message to this address leaves. */
-  async needsConfirmation(to: string): Promise<boolean> {
+  /**
+   * Whether a person is to be asked before this draft leaves.
+   *
+   * @throws AmpError as `send` for a draft that would not leave anyway: nobody is asked about that.
+   */
+  async needsConfirmation(draft: Draft, care: Care): Promise<boolean> {
+    const { profile, outbox } = await this.#open();
     const { confirmSend } = this.settings;
-    if (confirmSend !== "external") return confirmSend === "always";
-    const own = parseAddress((await this.#open()).profile.address);
-    const recipient = parseAddress(to);
+    if (confirmSend === "never") return false;
+    await outbox.check(draft, care);
+    const own = parseAddress(profile.address);
+    const recipient = parseAddress(draft.to);
     const isNear =
       recipient?.provider === undefined || (recipient.tenant === own?.tenant && recipient.provider === own?.provider);
-    return !isNear;
+    return confirmSend === "always" || !isNear;
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {

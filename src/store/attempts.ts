@@ -11,8 +11,10 @@ import { readObject } from "./profile.ts";
 const attemptSchema = z.object({
   /** Milliseconds since 1970. */
   at: z.number(),
-  /** `open`: under way, or its outcome is unknown. */
-  state: z.enum(["open", "sent"]),
+  /** `open`: under way, or its process has ended; `unclear`: it may have been sent. */
+  state: z.enum(["open", "unclear", "sent"]),
+  /** Hash of the message, where the key is one that the caller gave. */
+  message: z.string().optional(),
   id: z.string().optional(),
   status: z.enum(["delivered", "queued"]).optional(),
 });
@@ -32,11 +34,11 @@ export class Attempts {
   }
 
   /** Opens an attempt, unless one with this key was made since `notBefore`: then that one is returned. */
-  open(key: string, now: number, notBefore: number): Promise<Attempt | undefined> {
+  open(key: string, message: string, now: number, notBefore: number): Promise<Attempt | undefined> {
     return this.#change(now, (all) => {
       const earlier = all.get(key);
       if (earlier !== undefined && earlier.at >= notBefore) return earlier;
-      all.set(key, { at: now, state: "open" });
+      all.set(key, { at: now, state: "open", message });
       return undefined;
     });
   }
@@ -45,11 +47,14 @@ export class Attempts {
   async close(
     key: string,
     now: number,
-    outcome?: { id: string | undefined; status: "delivered" | "queued" },
+    outcome?: "unclear" | { id: string | undefined; status: "delivered" | "queued" },
   ): Promise<void> {
     await this.#change(now, (all) => {
       if (outcome === undefined) all.delete(key);
-      else all.set(key, { at: now, state: "sent", ...outcome });
+      else {
+        const end = outcome === "unclear" ? { state: outcome } : { state: "sent" as const, ...outcome };
+        all.set(key, { ...all.get(key), at: now, ...end });
+      }
     });
   }
 

@@ -45,6 +45,8 @@ export const FLAGGED_MAX_CHARS = 128 * 1024;
 export const REPEAT_WINDOW = 2 * 60_000;
 /** How long a key that the caller gave stands for one message, and an attempt is remembered. */
 export const REPEAT_KEY_WINDOW = 24 * 60 * 60_000;
+/** Pause between two looks at an attempt that is under way in another call. */
+export const ATTEMPT_PAUSE = 50;
 /** Characters up to which a message without a question can be a mere courtesy. */
 export const COURTESY_MAX_CHARS = 200;
 /** How far back courtesies are counted. */
