@@ -23,12 +23,18 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
   };
   const program = commands(env, output, done);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(args.map(withoutArmour), { from: "user" });
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
     throw thrown;
   }
+}
+
+/** A public key in PEM starts as an option does; its base64 says the same. */
+function withoutArmour(argument: string): string {
+  const body = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(argument)?.[1];
+  return body === undefined ? argument : body.replace(/\s/g, "");
 }
 
 function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number) => void): Command {

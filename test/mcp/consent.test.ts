@@ -56,7 +56,12 @@ describe.each(["2026", "1.x"] as const)("before a message leaves the tenant, a c
       return consent;
     };
     const { bob, sent } = await desk({}, { line, person: ask });
-    for (consent of [{ action: "decline" }, { action: "cancel" }, { action: "accept", content: { send: false } }]) {
+    const refusals: Consent[] = [
+      { action: "decline" },
+      { action: "cancel" },
+      { action: "accept", content: { send: false } },
+    ];
+    for (consent of refusals) {
       const told = await bob.call("amp_send", FAR);
       expect(told.text).toMatch(/declined: .*\nNot done: nothing was sent/);
       expect([told.isError, sent()]).toEqual([true, 0]);

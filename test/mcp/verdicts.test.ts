@@ -273,11 +273,11 @@ it("an ordinary verified message costs a model at most sixty tokens beside its o
   const home = testHome();
   const bob = await startRegistered(url, "review-assistant", { home });
   const alice = await registerAgent(url, "frontend-developer");
-  const text = "The build is green again; please merge when you have time.";
+  const text = "The build is green again; please merge number";
   const subject = "Build";
   const ids: string[] = [];
   for (let i = 0; i < 5; i++) {
-    const payload = { context: null, message: text, type: "request" };
+    const payload = { context: null, message: `${text} ${i}`, type: "request" };
     const body = await signed(alice, { to: "review-assistant", subject, payload });
     ids.push((await send(url, alice, body)).body.id);
   }
@@ -285,7 +285,7 @@ it("an ordinary verified message costs a model at most sixty tokens beside its o
   for (const some of [ids.slice(1, 2), ids.slice(1)]) {
     const told = await bob.call("amp_read", { message_ids: some });
     expect(told.lines.filter((line) => line.startsWith("signature: verified"))).toHaveLength(some.length);
-    const tokens = (told.text.length - some.length * (text.length + subject.length)) / 4 / some.length;
+    const tokens = (told.text.length - some.length * (text.length + 2 + subject.length)) / 4 / some.length;
     process.stdout.write(`tokens beside the text: ${tokens.toFixed(1)} each of ${some.length}\n`);
     expect(tokens).toBeLessThanOrEqual(60);
   }
