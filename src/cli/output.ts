@@ -1,4 +1,5 @@
 import type { AmpError } from "../errors.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
 
 /** What a command says: lines for a person, or with `--json` one object for a script. */
@@ -26,8 +27,8 @@ export function printAnswer(output: Output, address: string | undefined, answer:
 /** A failure goes to stderr for a person and to stdout for a script, which reads one place only. */
 export function printError(output: Output, error: AmpError, isJson: boolean): void {
   const { code, message, notDone, next } = error;
-  if (isJson) output.stdout(`${plainJson({ error: { code, message, not_done: notDone ?? null, next } })}\n`);
-  else output.stderr(`${error.describe()}\n`);
+  if (isJson) output.stdout(`${redact(plainJson({ error: { code, message, not_done: notDone ?? null, next } }))}\n`);
+  else output.stderr(`${redact(error.describe())}\n`);
 }
 
 /** What was written to stdout has left; of a reader that does not read, not before `grace` milliseconds. */

@@ -1,5 +1,6 @@
 import type { InboxPage } from "../agent/inbox.ts";
 import { count } from "../wire/human.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { indexLine } from "./render.ts";
 
@@ -11,7 +12,9 @@ export function inboxText(page: InboxPage, now: number): string {
   ];
   if (page.from !== undefined) lines.push(`Shown: from ${oneLine(page.from, 254)} only.`);
   if (waiting.offline)
-    lines.push(`The provider could not be asked: ${waiting.offline.message} This is what is known on this machine.`);
+    lines.push(
+      `The provider could not be asked: ${redact(waiting.offline.message)} This is what is known on this machine.`,
+    );
   if (entries.length > 0) lines.push("id | from | subject (sender's words) | kind | age | size | signature");
   lines.push(...entries.map((entry) => indexLine(entry, now)));
   if (page.nextCursor !== undefined)
