@@ -6,6 +6,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
-    maxWorkers: 2,
+    // Half of a test's time is a process that starts: a third one has room on two cores.
+    maxWorkers: 3,
   },
 });

@@ -166,15 +166,21 @@ export class Agent {
     });
   }
 
-  /** Whether a person is to be asked before a message to this address leaves. */
-  async needsConfirmation(to: string): Promise<boolean> {
+  /**
+   * Whether a person is to be asked before this draft leaves.
+   *
+   * @throws AmpError as `send` for a draft that would not leave anyway: nobody is asked about that.
+   */
+  async needsConfirmation(draft: Draft, care: Care): Promise<boolean> {
+    const { profile, outbox } = await this.#open();
     const { confirmSend } = this.settings;
-    if (confirmSend !== "external") return confirmSend === "always";
-    const own = parseAddress((await this.#open()).profile.address);
-    const recipient = parseAddress(to);
+    if (confirmSend === "never") return false;
+    await outbox.check(draft, care);
+    const own = parseAddress(profile.address);
+    const recipient = parseAddress(draft.to);
     const isNear =
       recipient?.provider === undefined || (recipient.tenant === own?.tenant && recipient.provider === own?.provider);
-    return !isNear;
+    return confirmSend === "always" || !isNear;
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {
@@ -192,9 +198,10 @@ export class Agent {
     return now === apiKey ? undefined : now;
   }
 
-  async judge(stored: StoredMessage): Promise<Judgement> {
+  /** For an index. `isOffline`: the provider did not answer just now, so that it is not asked for keys. */
+  async judge(stored: StoredMessage, isOffline: boolean): Promise<Judgement> {
     const { trust, mailbox } = await this.#open();
-    return withRepeat(await trust.judge(stored.message), mailbox.repeatOf(stored));
+    return withRepeat(await trust.judge(stored.message, isOffline), mailbox.repeatOf(stored));
   }
 
   /** Messages in full, in the order asked for; `undefined` for an id that is nowhere. Consumes nothing. */
@@ -203,7 +210,7 @@ export class Agent {
       const found: (ReadMessage | undefined)[] = [];
       for (const id of ids) {
         const stored = await mailbox.find(id, signal);
-        const judgement = stored && (await trust.judgeAndRemember(stored.message, signal));
+        const judgement = stored && (await trust.judgeAndRemember(stored.message));
         if (stored === undefined || judgement === undefined) found.push(undefined);
         else {
           const flags = flagsOf({ subject: stored.message.envelope.subject, text: payloadInFull(judgement.payload) });

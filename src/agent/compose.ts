@@ -1,8 +1,8 @@
 import { AmpError } from "../errors.ts";
 import { parseAddress } from "../wire/address.ts";
-import { canonicalJson, hasLoneSurrogate, unportable } from "../wire/canonical.ts";
+import { canonicalJson, hasLoneSurrogate, TooManyValuesError, unportable } from "../wire/canonical.ts";
 import { isObject } from "../wire/json.ts";
-import { CONTEXT_MAX_BYTES, MESSAGE_MAX_BYTES, SUBJECT_MAX_CHARS } from "../wire/limits.ts";
+import { CONTEXT_MAX_BYTES, MESSAGE_MAX_BYTES, PAYLOAD_MAX_VALUES, SUBJECT_MAX_CHARS } from "../wire/limits.ts";
 import type { MessageType, Priority } from "../wire/message.ts";
 import { sign } from "../wire/signature.ts";
 import { oneLine } from "../wire/untrusted.ts";
@@ -127,9 +127,20 @@ function checkContext(context: unknown): void {
     throw refusedArgument("context", "a JSON object", Array.isArray(context) ? "an array" : typeof context);
   const problem = unportable(context);
   if (problem) throw refusedArgument("context", "values that every verifier serialises alike", problem);
-  const bytes = Buffer.byteLength(canonicalJson(context), "utf8");
+  const bytes = Buffer.byteLength(contextJson(context), "utf8");
   if (bytes > CONTEXT_MAX_BYTES)
     throw refusedArgument("context", `at most ${CONTEXT_MAX_BYTES} bytes of JSON`, `${bytes}`);
+}
+
+function contextJson(context: object): string {
+  try {
+    // As part of a payload, which has members of its own.
+    return canonicalJson({ context, message: "", type: "" });
+  } catch (thrown) {
+    if (thrown instanceof TooManyValuesError)
+      throw refusedArgument("context", `at most ${PAYLOAD_MAX_VALUES} values`, "more; put them into a file");
+    throw thrown;
+  }
 }
 
 function checkReply(inReplyTo: string | undefined): void {

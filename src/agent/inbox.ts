@@ -66,8 +66,9 @@ export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortS
   const fitting = waiting.messages.filter((item) => query.from === undefined || isFrom(item, query.from));
   const start = query.cursor === undefined ? 0 : startAfter(fitting, query.cursor);
   const page = fitting.slice(start, start + (query.limit ?? INBOX_DEFAULT));
+  const isOffline = waiting.offline !== undefined;
   const entries = await Promise.all(
-    page.map(async (item) => indexEntry(item.message.envelope, await agent.judge(item), item.receivedAt)),
+    page.map(async (item) => indexEntry(item.message.envelope, await agent.judge(item, isOffline), item.receivedAt)),
   );
   const more = fitting.length - start - page.length;
   const last = page.at(-1);

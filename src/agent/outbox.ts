@@ -1,13 +1,14 @@
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { ProviderClient } from "../client/provider.ts";
 import { AmpError } from "../errors.ts";
-import { Attempts, attemptKey } from "../store/attempts.ts";
+import { type Attempt, Attempts, attemptKey } from "../store/attempts.ts";
 import type { Home } from "../store/home.ts";
 import type { StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readKeyPair } from "../store/profile.ts";
 import { sameAddress } from "../wire/address.ts";
 import type { KeyPair } from "../wire/keys.ts";
-import { REPEAT_KEY_WINDOW, REPEAT_WINDOW } from "../wire/limits.ts";
+import { ATTEMPT_PAUSE, REPEAT_KEY_WINDOW, REPEAT_WINDOW, REQUEST_DEADLINE } from "../wire/limits.ts";
 import { priorityOf, replySubject } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { type Composed, compose, type Draft } from "./compose.ts";
@@ -62,12 +63,18 @@ export class Outbox {
    *   accepted.
    */
   async send(draft: Draft, care?: Care, signal?: AbortSignal): Promise<Sent> {
-    const composed = await compose(draft, this.#profile.address, await this.#privateKey());
-    if (care === undefined) return this.#route(composed, signal);
+    const composed = await this.check(draft, care);
+    return care === undefined ? this.#route(composed, signal) : this.#routeOnce(composed, care.repetition, signal);
+  }
+
+  /** Whatever can be said against a draft before anybody is asked or anything leaves. @throws AmpError as `send`. */
+  async check(draft: Draft, care?: Care): Promise<Composed> {
+    const { address } = this.#profile;
+    const composed = await compose(draft, address, await this.#privateKey());
     // Notes to oneself are no conversation.
-    const isOwn = sameAddress(composed.recipient, this.#profile.address);
-    if (!isOwn) await checkCourtesy(draft, () => this.#mailbox.exchanged(), care.replyLimit, this.#now());
-    return this.#routeOnce(composed, care.repetition, signal);
+    const isWatched = care !== undefined && !sameAddress(composed.recipient, address);
+    if (isWatched) await checkCourtesy(draft, () => this.#mailbox.exchanged(), care.replyLimit, this.#now());
+    return composed;
   }
 
   /** Read once: a key pair is never replaced. */
@@ -82,32 +89,49 @@ export class Outbox {
     const attempts = new Attempts(this.#home.disk, this.#profile.directory);
     const isAutomatic = repetition === "automatic";
     const { to, subject, priority, in_reply_to } = composed.envelope;
-    const key = attemptKey(
-      isAutomatic ? [to, subject, priority, in_reply_to, composed.payload] : ["key", repetition.key],
-    );
-    const now = this.#now();
-    const earlier = await attempts.open(key, now, now - (isAutomatic ? REPEAT_WINDOW : REPEAT_KEY_WINDOW));
-    if (earlier?.state === "open") throw openAttempt(now - earlier.at);
-    if (earlier?.status !== undefined) {
+    const message = attemptKey([to, subject, priority, in_reply_to, composed.payload]);
+    const key = isAutomatic ? message : attemptKey(["key", repetition.key]);
+    const window = isAutomatic ? REPEAT_WINDOW : REPEAT_KEY_WINDOW;
+    const earlier = await this.#earlier(attempts, key, message, window, signal);
+    if (earlier !== undefined) {
+      const age = this.#now() - earlier.at;
+      if (earlier.message !== undefined && earlier.message !== message) throw usedKey(age);
+      if (earlier.status === undefined) throw openAttempt(age, isAutomatic);
+      const { id, status } = earlier;
       const { recipient } = composed;
-      return {
-        id: earlier.id,
-        status: earlier.status,
-        recipient,
-        note: undefined,
-        isCopied: true,
-        sentBefore: now - earlier.at,
-      };
+      return { id, status, recipient, note: undefined, isCopied: true, sentBefore: age };
     }
     try {
       const sent = await this.#route(composed, signal);
       await attempts.close(key, this.#now(), { id: sent.id, status: sent.status }).catch(() => {});
       return sent;
     } catch (thrown) {
+      // With a status it was refused; `bad_answer` without one is a success in words that nobody understands.
       const isUnclear =
-        thrown instanceof AmpError && (thrown.code === "outcome_unknown" || thrown.code === "bad_answer");
-      if (!isUnclear) await attempts.close(key, this.#now()).catch(() => {});
+        thrown instanceof AmpError &&
+        (thrown.code === "outcome_unknown" || (thrown.code === "bad_answer" && thrown.status === undefined));
+      await attempts.close(key, this.#now(), isUnclear ? "unclear" : undefined).catch(() => {});
       throw thrown;
+    }
+  }
+
+  /**
+   * The attempt made earlier under this key; `undefined` where this call is the first and has opened one. One that is
+   * under way in another call or process is waited for, as long as a request may take.
+   */
+  async #earlier(
+    attempts: Attempts,
+    key: string,
+    message: string,
+    window: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Attempt | undefined> {
+    for (;;) {
+      const now = this.#now();
+      const earlier = await attempts.open(key, message, now, now - window);
+      const isUnderWay = earlier?.state === "open" && now - earlier.at < REQUEST_DEADLINE;
+      if (!isUnderWay || signal?.aborted) return earlier;
+      await pause(ATTEMPT_PAUSE);
     }
   }
 
@@ -160,11 +184,23 @@ function unreadableKey(directory: string): AmpError {
   });
 }
 
-function openAttempt(age: number): AmpError {
+function openAttempt(age: number, isAutomatic: boolean): AmpError {
+  const way = isAutomatic
+    ? "or wait two minutes. To send it at once all the same, give an idempotency_key of your own."
+    : "or, to send it all the same, give another idempotency_key.";
   return new AmpError("outcome_unknown", {
     message: `This same message was handed to the provider ${Math.ceil(age / 1000)} s ago, and what came of it is unknown.`,
     notDone: "it was not sent again.",
-    next: "Ask the recipient, or wait two minutes. To send it at once all the same, give an idempotency_key of your own.",
+    next: `Ask the recipient, ${way}`,
+    mender: "caller",
+  });
+}
+
+function usedKey(age: number): AmpError {
+  return new AmpError("invalid_argument", {
+    message: `idempotency_key: expected one of its own for each message, found one that stands for another message, made ${Math.ceil(age / 1000)} s ago.`,
+    notDone: "nothing was sent.",
+    next: "Give another idempotency_key, or none.",
     mender: "caller",
   });
 }

@@ -37,7 +37,7 @@ export function openSession({ home, http, store, settings, now }: SessionParts, 
     profile,
     mailbox,
     outbox: new Outbox(home, profile, client, mailbox, now),
-    trust: new Trust(keys, client, { address: profile.address, key: ownKey }, now),
+    trust: new Trust(keys, client, { addresses: [profile.address, ...profile.otherAddresses], key: ownKey }, now),
     ledger: new KeyLedger(keys, client, mailbox, now),
   };
 }

@@ -1,5 +1,6 @@
 import { count } from "../wire/human.ts";
 import { priorityOf } from "../wire/message.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine, oneWord } from "../wire/untrusted.ts";
 import type { Status } from "./agent.ts";
 
@@ -11,14 +12,16 @@ export function statusView(status: Status): { lines: string[]; facts: Record<str
   const urgent = waiting?.messages.filter(({ message }) => priorityOf(message.envelope) === "urgent").length ?? 0;
   const total = waiting === undefined ? undefined : waiting.messages.length + waiting.behind;
   const next = nextStep(status, total ?? 0);
+  const url = redact(provider.value);
+  const problem = offline === undefined ? undefined : redact(offline.message);
   const facts = {
     registered: identity.kind === "registered",
     name: identity.kind === "none" ? (identity.wanted ?? null) : identity.profile.name,
-    provider_url: provider.value,
+    provider_url: url,
     provider_from: provider.from,
     provider_name: name || null,
     reachable: isReachable,
-    ...(offline ? { problem: offline.message } : {}),
+    ...(problem === undefined ? {} : { problem }),
     waiting: total ?? null,
     urgent: total === undefined ? null : urgent,
     ...(total !== undefined && offline ? { waiting_is: "as far as this machine knows" } : {}),
@@ -30,8 +33,8 @@ export function statusView(status: Status): { lines: string[]; facts: Record<str
   return {
     facts,
     lines: [
-      `provider: ${provider.value} (${reach}; URL from ${provider.from})`,
-      ...(offline ? [`problem: ${offline.message}`] : []),
+      `provider: ${url} (${reach}; URL from ${provider.from})`,
+      ...(problem === undefined ? [] : [`problem: ${problem}`]),
       ...(total === undefined
         ? []
         : [

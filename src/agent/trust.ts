@@ -2,9 +2,12 @@ import type { ProviderClient } from "../client/provider.ts";
 import { AmpError, toAmpError } from "../errors.ts";
 import type { KnownKeys } from "../store/known-keys.ts";
 import { parseAddress, sameAddress } from "../wire/address.ts";
+import { didKey } from "../wire/did.ts";
 import { fingerprint, parsePublicKey, sameKey } from "../wire/keys.ts";
+import { RESOLVED_KEPT, RESOLVED_MAX } from "../wire/limits.ts";
 import type { Message } from "../wire/message.ts";
 import { type SignedFields, type Verification, verifyDelivered } from "../wire/signature.ts";
+import { oneWord } from "../wire/untrusted.ts";
 
 /**
  * Who wrote it, in one word. `verified`: valid signature, key known before, same tenant and provider. `new-key`: the
@@ -23,6 +26,13 @@ export interface Judgement {
   newKey?: { key: Uint8Array; source: "resolve" | "provider" };
 }
 
+/** The agent that the messages are for. */
+interface Own {
+  /** The one in use, and those of its registrations elsewhere. */
+  addresses: readonly [string, ...string[]];
+  key: () => Promise<Uint8Array | undefined>;
+}
+
 /**
  * Judges messages against the keys that were met before. What providers and other tools wrote about a message's trust
  * (wrappers, `local.security`) counts for nothing. For a sender without a known key the provider is asked, then the
@@ -31,41 +41,55 @@ export interface Judgement {
 export class Trust {
   readonly #keys: KnownKeys;
   readonly #client: ProviderClient;
-  readonly #own: { address: string; key: () => Promise<Uint8Array | undefined> };
+  readonly #own: Own;
   readonly #now: () => number;
   readonly #checked = new WeakMap<Message, { key: Uint8Array; result: Verification }>();
+  readonly #resolved = new Map<string, { at: number; key: Promise<Uint8Array | undefined> }>();
 
-  constructor(
-    keys: KnownKeys,
-    client: ProviderClient,
-    own: { address: string; key: () => Promise<Uint8Array | undefined> },
-    now: () => number,
-  ) {
+  constructor(keys: KnownKeys, client: ProviderClient, own: Own, now: () => number) {
     this.#keys = keys;
     this.#client = client;
     this.#own = own;
     this.#now = now;
   }
 
-  /** Looks at what is on this machine only, for an index. */
-  async judge(message: Message): Promise<Judgement> {
-    return this.#judge(message, async () => undefined);
+  /**
+   * For an index: remembers nothing. A sender without a known key is asked about, as at reading, so that both say the
+   * same; but not where the provider is known not to answer.
+   */
+  async judge(message: Message, isOffline: boolean): Promise<Judgement> {
+    return this.#judge(message, async (address) => (isOffline ? undefined : this.#resolve(address, RESOLVED_MAX)));
   }
 
-  /** As `judge`, and asks the provider for the key of a sender who has none yet; remembers a key that fits. */
-  async judgeAndRemember(message: Message, signal?: AbortSignal): Promise<Judgement> {
-    const judgement = await this.#judge(message, (address) => this.#client.resolve(address, signal));
+  /** As `judge`, and remembers a key that fits. */
+  async judgeAndRemember(message: Message): Promise<Judgement> {
+    const judgement = await this.#judge(message, (address) => this.#resolve(address));
     const { newKey } = judgement;
-    if (newKey !== undefined) {
-      await this.#keys.add(message.envelope.from, {
-        fingerprint: fingerprint(newKey.key),
-        public_key: Buffer.from(newKey.key).toString("hex"),
-        firstSeen: new Date(this.#now()).toISOString(),
-        source: newKey.source,
-        first_message: message.envelope.id,
-      });
-    }
-    return judgement;
+    if (newKey === undefined) return judgement;
+    const entry = {
+      fingerprint: fingerprint(newKey.key),
+      public_key: Buffer.from(newKey.key).toString("hex"),
+      firstSeen: new Date(this.#now()).toISOString(),
+      source: newKey.source,
+      first_message: message.envelope.id,
+    };
+    const added = await this.#keys.add(message.envelope.from, entry).catch(toAmpError);
+    if (added instanceof AmpError) return { ...judgement, remarks: [...judgement.remarks, NOT_REMEMBERED] };
+    // Another process met this sender at the same moment; what it remembered counts.
+    return added ? judgement : this.#judge(message, async () => undefined);
+  }
+
+  /** What the provider says of a key, for a while. Beyond `max` senders it is not asked about more. */
+  async #resolve(address: string, max = Number.POSITIVE_INFINITY): Promise<Uint8Array | undefined> {
+    const now = this.#now();
+    for (const [one, { at }] of this.#resolved) if (now - at > RESOLVED_KEPT) this.#resolved.delete(one);
+    const asked = address.toLowerCase();
+    const earlier = this.#resolved.get(asked);
+    if (earlier !== undefined) return earlier.key;
+    if (this.#resolved.size >= max) return undefined;
+    const key = this.#client.resolve(address);
+    this.#resolved.set(asked, { at: now, key });
+    return key;
   }
 
   async #judge(message: Message, resolve: (address: string) => Promise<Uint8Array | undefined>): Promise<Judgement> {
@@ -76,7 +100,7 @@ export class Trust {
       return { ...received, verdict: "MISMATCH", remarks: ["the sender is no valid address", ...times] };
     }
     if (!envelope.signature) return { ...received, verdict: "unsigned" };
-    if (sameAddress(envelope.from, this.#own.address)) return this.#judgeOwn(message, received);
+    if (this.#own.addresses.some((own) => sameAddress(envelope.from, own))) return this.#judgeOwn(message, received);
     const known = await this.#keys.find(envelope.from).catch(toAmpError);
     if (known instanceof AmpError) return { ...received, verdict: "unsigned", remarks: [LEDGER_DAMAGED, ...times] };
     const attached = message.senderPublicKey === undefined ? undefined : parsePublicKey(message.senderPublicKey);
@@ -85,8 +109,16 @@ export class Trust {
     if (key === undefined) return { ...received, verdict: "unsigned", remarks: [NO_KEY, ...times] };
     const checked = this.#verify(message, key);
     if (checked.verdict !== "valid") {
-      const why = whyNot(checked, known?.key ?? resolved, attached);
+      const why = whyNot(
+        checked,
+        { key: known?.key ?? resolved, isRemembered: known !== undefined },
+        attached,
+        envelope.to,
+      );
       return { ...received, verdict: why === TOO_LARGE ? "unsigned" : "MISMATCH", remarks: [why, ...times] };
+    }
+    if (typeof envelope.from_did === "string" && envelope.from_did !== didKey(key)) {
+      return { ...received, verdict: "MISMATCH", remarks: [OTHER_DID, ...times] };
     }
     const isFirst = known === undefined || known.entry.first_message === envelope.id;
     const verdict = !this.#isNear(envelope.from) ? "external" : isFirst ? "new-key" : "verified";
@@ -102,18 +134,18 @@ export class Trust {
     received: { remarks: string[]; payload: Record<string, unknown> },
   ): Promise<Judgement> {
     const key = await this.#own.key();
-    const checked = key && this.#verify(message, key);
+    const checked = key && this.#verify(message, key, [message.envelope.to, ...this.#ownNames()]);
     if (checked?.verdict !== "valid")
       return { ...received, verdict: "MISMATCH", remarks: ["it says it is from you, but your key did not sign it"] };
     return { verdict: "verified", remarks: ["written by you", ...received.remarks], payload: checked.payload };
   }
 
   /** Checked once for each message and key: the store hands out the same message until its file changes. */
-  #verify(message: Message, key: Uint8Array): Verification {
+  #verify(message: Message, key: Uint8Array, names: readonly string[] = this.#ownNames()): Verification {
     const known = this.#checked.get(message);
     if (known !== undefined && sameKey(known.key, key)) return known.result;
     const { envelope, raw } = message;
-    const result = verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, this.#ownNames());
+    const result = verifyDelivered(this.#fields(message), raw.payload, envelope.signature, key, names);
     this.#checked.set(message, { key, result });
     return result;
   }
@@ -121,7 +153,7 @@ export class Trust {
   #timeRemarks({ envelope, expiresAt }: Message): string[] {
     const now = this.#now();
     const remarks: string[] = [];
-    if (Date.parse(envelope.expires_at ?? expiresAt ?? "") <= now) remarks.push("expired");
+    if (Date.parse(envelope.expires_at ?? expiresAt ?? "") <= now) remarks.push("the message has expired");
     if (Date.parse(envelope.timestamp ?? "") > now + FUTURE_TOLERANCE) remarks.push("dated in the future");
     return remarks;
   }
@@ -132,16 +164,16 @@ export class Trust {
     return { from, to, subject, priority, inReplyTo: in_reply_to };
   }
 
-  /** The recipients, beside the one in the envelope, under which a message to us may have been signed. */
+  /** The recipients under which a message to us may have been signed. */
   #ownNames(): string[] {
-    const { address } = this.#own;
-    const name = parseAddress(address)?.name;
-    return name === undefined ? [address] : [address, name];
+    const [first] = this.#own.addresses;
+    const name = parseAddress(first)?.name;
+    return name === undefined ? [...this.#own.addresses] : [first, name, ...this.#own.addresses.slice(1)];
   }
 
   #isNear(from: string): boolean {
     const sender = parseAddress(from);
-    const own = parseAddress(this.#own.address);
+    const own = parseAddress(this.#own.addresses[0]);
     return sender !== undefined && sender.tenant === own?.tenant && sender.provider === own?.provider;
   }
 }
@@ -153,11 +185,22 @@ const NO_KEY = "signed, but no key is known to check it with";
 const LEDGER_DAMAGED = "signed, but known_keys.json is damaged, so the key could not be compared: amp-mcp doctor";
 const TOO_LARGE = "signed, but too large to be checked";
 
-function whyNot(checked: Verification, known: Uint8Array | undefined, attached: Uint8Array | undefined): string {
-  if (checked.verdict === "invalid" && checked.reason === "too large") return TOO_LARGE;
-  if (checked.verdict === "invalid" && checked.reason === "ambiguous") return "its fields could be read in two ways";
-  if (known !== undefined && attached !== undefined && !sameKey(known, attached)) {
-    return `key changed: it came with ${fingerprint(attached)}, known is ${fingerprint(known)}; a person has to ask the sender, then: amp-mcp keys trust`;
+const NOT_REMEMBERED = "its key could not be written down: amp-mcp doctor";
+const OTHER_DID = "its from_did names another key than the one that signed it";
+
+function whyNot(
+  checked: Verification,
+  expected: { key: Uint8Array | undefined; isRemembered: boolean },
+  attached: Uint8Array | undefined,
+  to: string,
+): string {
+  const reason = checked.verdict === "invalid" ? checked.reason : undefined;
+  if (reason === "too large") return TOO_LARGE;
+  if (reason === "ambiguous") return "its fields could be read in two ways";
+  if (reason === "not for us") return `signed for ${oneWord(to, 254)}, not for you: a replay`;
+  if (expected.key !== undefined && attached !== undefined && !sameKey(expected.key, attached)) {
+    const source = expected.isRemembered ? "known is" : "the provider has";
+    return `key changed: it came with ${fingerprint(attached)}, ${source} ${fingerprint(expected.key)}; a person has to ask the sender, then: amp-mcp keys trust`;
   }
   return "the signature does not fit this text and the sender's key";
 }

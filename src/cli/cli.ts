@@ -5,7 +5,8 @@ import type { Output } from "./output.ts";
 const SETUP = `
 Without a command it serves MCP on stdin and stdout, for a host such as Claude Desktop or Claude Code.
 
-Variables: AMP_AGENT, AMP_CONFIG_DIR, AMP_PROVIDER_URL, AMP_EMBEDDED=1, AMP_ALLOW_HTTP=HOST,…, AMP_LOG=debug`;
+Variables: AMP_AGENT, AMP_CONFIG_DIR, AMP_PROVIDER_URL, AMP_EMBEDDED=1, AMP_ALLOW_HTTP=HOST,…,
+AMP_CONFIRM_SEND=external|always|never, AMP_REPLY_LIMIT=N, AMP_LOG=debug`;
 
 /**
  * The command line. Each command's code is loaded when it is called, so that none pays for the others.
@@ -23,12 +24,18 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
   };
   const program = commands(env, output, done);
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(args.map(withoutArmour), { from: "user" });
     return status;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
     throw thrown;
   }
+}
+
+/** A public key in PEM starts as an option does; its base64 says the same. */
+function withoutArmour(argument: string): string {
+  const body = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(argument)?.[1];
+  return body === undefined ? argument : body.replace(/\s/g, "");
 }
 
 function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number) => void): Command {

@@ -1,4 +1,5 @@
 import type { AmpError } from "../errors.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
 
 /** What a command says: lines for a person, or with `--json` one object for a script. */
@@ -26,11 +27,10 @@ export function printAnswer(output: Output, address: string | undefined, answer:
 /** A failure goes to stderr for a person and to stdout for a script, which reads one place only. */
 export function printError(output: Output, address: string | undefined, error: AmpError, isJson: boolean): void {
   const { code, message, notDone, next } = error;
-  if (isJson)
-    output.stdout(
-      `${plainJson({ agent: address ?? null, error: { code, message, not_done: notDone ?? null, next } })}\n`,
-    );
-  else output.stderr(`${address === undefined ? "" : `as ${oneLine(address, 254)}\n`}${error.describe()}\n`);
+  if (isJson) {
+    const told = { agent: address ?? null, error: { code, message, not_done: notDone ?? null, next } };
+    output.stdout(`${redact(plainJson(told))}\n`);
+  } else output.stderr(`${address === undefined ? "" : `as ${oneLine(address, 254)}\n`}${redact(error.describe())}\n`);
 }
 
 /** What was written to stdout has left; of a reader that does not read, not before `grace` milliseconds. */

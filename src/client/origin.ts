@@ -1,5 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { AmpError } from "../errors.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
 
 /**
@@ -35,7 +36,7 @@ export function checkedUrl(given: string, allowed: readonly string[]): URL {
 
 /** Whatever stands before an `@` may be a password, however the rest is written. */
 function shown(given: string): string {
-  return oneLine(given.includes("@") ? `…${given.slice(given.lastIndexOf("@"))}` : given, 100);
+  return oneLine(redact(given.includes("@") ? `…${given.slice(given.lastIndexOf("@"))}` : given), 100);
 }
 
 /** Loopback, private (RFC 1918, RFC 4193), link-local, or a name that only the local network resolves. */

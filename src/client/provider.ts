@@ -45,7 +45,7 @@ export async function discover(http: Http, url: URL, signal?: AbortSignal): Prom
 
 async function probe(http: Http, url: URL, signal: AbortSignal | undefined): Promise<Discovery | undefined> {
   const answer = await http.request({ method: "GET", url, deadline: PROBE_DEADLINE, signal });
-  const parsed = answer.status === 200 ? discoverySchema.safeParse(parseJson(answer.text)) : undefined;
+  const parsed = answer.status === 200 ? discoverySchema.safeParse(parseJson(redact(answer.text))) : undefined;
   return parsed?.success && (parsed.data.provider ?? parsed.data.endpoint) !== undefined ? parsed.data : undefined;
 }
 
@@ -108,8 +108,7 @@ export class ProviderClient {
   /** @param body the route request, already serialised: its payload's bytes are the ones that were signed. */
   async route(body: string, signal?: AbortSignal): Promise<Routed> {
     const answer = this.#quotable(await this.#call("POST", PATHS.route, { body, signal }));
-    const { note, error, ...routed } = parseAnswer(routedSchema, answer, "send");
-    return { ...routed, note: note && redact(note), error: error && redact(error) };
+    return parseAnswer(routedSchema, answer, "send");
   }
 
   /**
@@ -150,7 +149,7 @@ export class ProviderClient {
 
   /** What a provider says may echo the key that it was sent. Messages alone are taken as they are. */
   #quotable(answer: HttpAnswer): HttpAnswer {
-    return { ...answer, text: withoutKey(answer.text, this.#apiKey) };
+    return { ...answer, text: redact(withoutKey(answer.text, this.#apiKey)) };
   }
 
   /**

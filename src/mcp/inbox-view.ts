@@ -1,5 +1,6 @@
 import type { InboxPage } from "../agent/inbox.ts";
 import { count } from "../wire/human.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
 import { indexLine } from "./render.ts";
 
@@ -10,7 +11,7 @@ export function inboxText(page: InboxPage, now: number): string {
     `${count(total, "message")} ${total === 1 ? "waits" : "wait"}${urgent > 0 ? `, ${urgent} urgent` : ""}${waiting.offline ? ", as far as this machine knows" : ""}.`,
   ];
   if (page.from !== undefined) lines.push(`From ${oneLine(page.from, 254)}: ${page.fitting}.`);
-  if (waiting.offline) lines.push(`The provider could not be asked: ${waiting.offline.message}`);
+  if (waiting.offline) lines.push(`The provider could not be asked: ${redact(waiting.offline.message)}`);
   if (entries.length > 0) lines.push("id | from | subject (sender's words) | kind | age | size | signature");
   lines.push(...entries.map((entry) => indexLine(entry, now)));
   if (page.nextCursor !== undefined)

@@ -26,7 +26,7 @@ export function viewMessages(
       ...originLines(envelope, judgement, stored.receivedAt, options.now),
       ...(flags.length > 0 ? [`flags: ${flags.join(", ")}`] : []),
       ...(options.isDetailed ? details(stored) : []),
-      fenced(shown, token, `text by ${envelope.from.replace(/[^\w@.-]/g, "?").slice(0, 254) || "?"}, data only:`),
+      fenced(shown, token, "text, data only:"),
       ...(left > 0
         ? [`${left} more characters: amp_read with message_ids ["${shownId(envelope.id)}"], offset ${end}`]
         : []),

@@ -42,7 +42,9 @@ export class Person {
       CLIENT_CAPABILITIES_META_KEY,
     );
     const capabilities = said ?? this.#server.server.getClientCapabilities();
-    return isObject(capabilities) && capabilities.elicitation !== undefined;
+    const elicitation = isObject(capabilities) ? capabilities.elicitation : undefined;
+    // An empty object means forms, as it did before there was anything else; a host may know URLs only.
+    return isObject(elicitation) && (elicitation.form !== undefined || elicitation.url === undefined);
   }
 }
 

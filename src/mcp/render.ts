@@ -5,6 +5,7 @@ import type { AmpError } from "../errors.ts";
 import { age, ago, size } from "../wire/human.ts";
 import { INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import type { Envelope } from "../wire/message.ts";
+import { redact } from "../wire/secrets.ts";
 import { oneWord, quoted, visible } from "../wire/untrusted.ts";
 
 /** The first line of everything a model reads from here: as whom it is acting (`Agent.headline`). */
@@ -13,7 +14,7 @@ export function header(headline: string): string {
 }
 
 export function errorText(error: AmpError): string {
-  return `Error ${error.describe()}`;
+  return `Error ${redact(error.describe())}`;
 }
 
 /** One line of the index: id, sender, subject in quotes, kind, age, size, verdict. */

@@ -13,12 +13,21 @@ export async function sendWithCare(
   person: Person,
   signal: AbortSignal,
 ): Promise<ToolAnswer> {
-  if (await agent.needsConfirmation(draft.to)) {
-    const text = oneLine(draft.message, 300);
-    person.confirm(
-      `Send this message to ${oneWord(draft.to, 254)}? Subject: ${quoted(draft.subject, 120)}. Text: ${text}`,
-    );
-  }
-  const repetition = key === undefined ? "automatic" : { key };
-  return sentAnswer(await agent.send(draft, { repetition, replyLimit: agent.settings.replyLimit }, signal));
+  const care = {
+    repetition: key === undefined ? ("automatic" as const) : { key },
+    replyLimit: agent.settings.replyLimit,
+  };
+  if (await agent.needsConfirmation(draft, care)) person.confirm(question(draft));
+  return sentAnswer(await agent.send(draft, care, signal));
 }
+
+/** The whole of what is agreed to, or how much of it is not shown. */
+function question({ to, subject, message, context }: Draft): string {
+  const text = oneLine(message, ASKED_CHARS);
+  const rest = message.length > ASKED_CHARS ? ` (the beginning of ${message.length} characters)` : "";
+  const data = context === undefined ? "" : ` With data: ${oneLine(JSON.stringify(context), ASKED_CHARS)}`;
+  return `Send this message to ${oneWord(to, 254)}? Subject: ${quoted(subject, 256)}. Text${rest}: ${text}${data}`;
+}
+
+/** Characters of a text that a person is shown: what a dialog of a host has room for. */
+const ASKED_CHARS = 500;

@@ -1,4 +1,4 @@
-import { canonicalJson, TooDeepError } from "../wire/canonical.ts";
+import { canonicalJson, TooDeepError, TooManyValuesError } from "../wire/canonical.ts";
 import { isObject, text } from "../wire/json.ts";
 import { ADDRESS_MAX_CHARS } from "../wire/limits.ts";
 import { verifies } from "../wire/signature.ts";
@@ -95,12 +95,13 @@ function isSignedBy(
   return typeof signature === "string" && verifies(fields, payloadJson, signature, publicKey);
 }
 
-/** Also for unsigned payloads: what is nested too deep to be hashed is too deep for its readers. */
+/** Also for unsigned payloads: what is too deep or too wide to be hashed is so for its readers. */
 function canonical(payload: Body): string {
   try {
     return canonicalJson(payload);
   } catch (thrown) {
     if (thrown instanceof TooDeepError) throw invalidField("payload", `payload is ${thrown.message}`);
+    if (thrown instanceof TooManyValuesError) throw invalidField("payload", `payload has ${thrown.message}`);
     throw thrown;
   }
 }

@@ -2,15 +2,17 @@ import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
 import { parseJson } from "../wire/json.ts";
-import { ATTEMPTS_KEPT, ATTEMPTS_MAX, CONFIG_FILE_MAX_BYTES } from "../wire/limits.ts";
+import { ATTEMPTS_MAX, CONFIG_FILE_MAX_BYTES, REPEAT_KEY_WINDOW } from "../wire/limits.ts";
 import { type Disk, SECRET_MODE } from "./disk.ts";
 
 /** A message that was handed to a provider, or may have been. */
 const attemptSchema = z.object({
   /** Milliseconds since 1970. */
   at: z.number(),
-  /** `open`: under way, or its outcome is unknown. */
-  state: z.enum(["open", "sent"]),
+  /** `open`: under way, or its process has ended; `unclear`: it may have been sent. */
+  state: z.enum(["open", "unclear", "sent"]),
+  /** Hash of the message, where the key is one that the caller gave. */
+  message: z.string().optional(),
   id: z.string().optional(),
   status: z.enum(["delivered", "queued"]).optional(),
 });
@@ -31,9 +33,9 @@ export class Attempts {
   }
 
   /** Opens an attempt, unless one with this key was made since `notBefore`: then that one is returned. */
-  async open(key: string, now: number, notBefore: number): Promise<Attempt | undefined> {
+  async open(key: string, message: string, now: number, notBefore: number): Promise<Attempt | undefined> {
     await this.#disk.makeDirectory(this.#directory);
-    const attempt: Attempt = { at: now, state: "open" };
+    const attempt: Attempt = { at: now, state: "open", message };
     while (!(await this.#disk.create(this.#path(key), JSON.stringify(attempt), SECRET_MODE, false))) {
       const earlier = await this.#read(key);
       if (earlier !== undefined && earlier.at >= notBefore) return earlier;
@@ -47,10 +49,11 @@ export class Attempts {
   async close(
     key: string,
     now: number,
-    outcome?: { id: string | undefined; status: "delivered" | "queued" },
+    outcome?: "unclear" | { id: string | undefined; status: "delivered" | "queued" },
   ): Promise<void> {
     if (outcome === undefined) return this.#takeAway(key);
-    const attempt: Attempt = { at: now, state: "sent", ...outcome };
+    const end = outcome === "unclear" ? { state: outcome } : { state: "sent" as const, ...outcome };
+    const attempt: Attempt = { ...(await this.#read(key)), at: now, ...end };
     await this.#disk.write(this.#path(key), JSON.stringify(attempt), SECRET_MODE, false);
   }
 
@@ -76,7 +79,7 @@ export class Attempts {
     if (names.length <= ATTEMPTS_MAX) return;
     for (const name of names) {
       const path = join(this.#directory, name);
-      if (await this.#disk.isOlderThan(path, ATTEMPTS_KEPT)) await this.#disk.remove(path);
+      if (await this.#disk.isOlderThan(path, REPEAT_KEY_WINDOW)) await this.#disk.remove(path);
     }
   }
 }

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import * as z from "zod";
+import { AmpError } from "../errors.ts";
 import { parsePublicKey } from "../wire/keys.ts";
+import { oneWord } from "../wire/untrusted.ts";
 import { SECRET_MODE } from "./disk.ts";
 import type { Home } from "./home.ts";
 import { withLock } from "./lock.ts";
@@ -34,18 +36,30 @@ export class KnownKeys {
     return join(this.#directory, "known_keys.json");
   }
 
-  /** @throws AmpError `storage_failed` where the ledger is damaged: then nobody is known, and nobody is new. */
+  /**
+   * @throws AmpError `storage_failed` where the ledger, or the entry of this address, is damaged: then the sender is
+   *   neither known nor new.
+   */
   async find(address: string): Promise<{ key: Uint8Array; entry: KnownKey } | undefined> {
-    const parsed = knownKeySchema.safeParse((await this.#read())[address.toLowerCase()]);
+    const entry = new Map(Object.entries(await this.#read())).get(address.toLowerCase());
+    if (entry === undefined) return undefined;
+    const parsed = knownKeySchema.safeParse(entry);
     const key = parsed.success ? parsePublicKey(parsed.data.public_key) : undefined;
-    return parsed.success && key !== undefined ? { key, entry: parsed.data } : undefined;
+    if (parsed.success && key !== undefined) return { key, entry: parsed.data };
+    throw new AmpError("storage_failed", {
+      message: `The entry of ${oneWord(address, 254)} in ${this.#path} is damaged: no public key can be read from it.`,
+      notDone: "it was left as it is.",
+      next: "A person decides: amp-mcp keys trust with the right fingerprint, or amp-mcp keys forget.",
+      mender: "person",
+    });
   }
 
-  async list(): Promise<[string, KnownKey][]> {
-    return Object.entries(await this.#read()).flatMap(([address, entry]) => {
-      const parsed = knownKeySchema.safeParse(entry);
-      return parsed.success ? [[address, parsed.data]] : [];
-    });
+  /** `undefined` for an entry that is damaged. */
+  async list(): Promise<[string, KnownKey | undefined][]> {
+    return Object.entries(await this.#read()).map(([address, entry]) => [
+      address,
+      knownKeySchema.safeParse(entry).data,
+    ]);
   }
 
   /** Read again when it has changed: every message of a list asks. */

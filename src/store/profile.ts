@@ -15,6 +15,8 @@ export interface Profile {
   directory: string;
   name: string;
   address: string | undefined;
+  /** Those of its registrations with other providers. */
+  otherAddresses: string[];
   tenant: string | undefined;
   agentId: string | undefined;
   apiKey: string | undefined;
@@ -40,14 +42,17 @@ export async function readProfile(disk: Disk, directory: string): Promise<Profil
   const config = await readObject(disk, join(directory, "config.json"));
   const inner = isObject(config.agent) ? config.agent : {};
   const provider = isObject(config.provider) ? config.provider : {};
-  const registration = await mainRegistration(disk, directory, text(provider, "name"));
+  const registrations = await usableRegistrations(disk, directory);
+  const registration = mainRegistration(registrations, text(provider, "name"));
   const keyFile = await disk.read(join(directory, "api_key"), CONFIG_FILE_MAX_BYTES);
   const privatePem = await disk.read(privateKeyFile(directory), CONFIG_FILE_MAX_BYTES);
+  const address = registration.address ?? text(config, "address") ?? text(inner, "address");
   return {
     directory,
     // The plugin writes the name of its environment into `agent`, whosever directory it is in.
     name: (text(config, "agent_name") ?? registration.name ?? text(inner, "name") ?? basename(directory)).toLowerCase(),
-    address: registration.address ?? text(config, "address") ?? text(inner, "address"),
+    address,
+    otherAddresses: registrations.flatMap((other) => other.address ?? []).filter((other) => other !== address),
     tenant: text(config, "tenant") ?? registration.tenant ?? text(inner, "tenant"),
     agentId: text(config, "agent_id") ?? text(inner, "id") ?? registration.agentId ?? uuid(basename(directory)),
     apiKey: keyFile?.trim() || registration.apiKey,
@@ -70,12 +75,15 @@ interface Registration {
   registeredAt?: string | undefined;
 }
 
-/** The registration of the provider in use: the one that `config.json` names, else the first of a `.local` provider. */
-async function mainRegistration(disk: Disk, directory: string, provider: string | undefined): Promise<Registration> {
+async function usableRegistrations(disk: Disk, directory: string): Promise<Registration[]> {
   const folder = join(directory, "registrations");
   const files = (await disk.names(folder)).filter((name) => name.endsWith(".json") && !name.startsWith("."));
   const all = await Promise.all(files.map(async (name) => registrationOf(await readObject(disk, join(folder, name)))));
-  const usable = all.filter((registration) => registration.apiKey !== undefined);
+  return all.filter((registration) => registration.apiKey !== undefined);
+}
+
+/** The registration of the provider in use: the one that `config.json` names, else the first of a `.local` provider. */
+function mainRegistration(usable: readonly Registration[], provider: string | undefined): Registration {
   return (
     usable.find((registration) => registration.provider === provider) ??
     usable.find((registration) => registration.provider?.endsWith(".local")) ??

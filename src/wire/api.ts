@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseAddress } from "./address.ts";
 
 /** What a provider says and is told: the guide's API reference, as two AI Maestros really answer it. */
 
@@ -38,7 +39,8 @@ export interface RegisterRequest {
 }
 
 export const registeredSchema = z.looseObject({
-  address: z.string().min(3),
+  // Shown in the first line of every answer from then on; nothing but an address may get there.
+  address: z.string().refine((text) => parseAddress(text)?.provider !== undefined),
   short_address: line,
   agent_id: line,
   tenant_id: line,

@@ -1,38 +1,50 @@
-import { PAYLOAD_MAX_DEPTH } from "./limits.ts";
+import { PAYLOAD_MAX_DEPTH, PAYLOAD_MAX_VALUES } from "./limits.ts";
 
 /**
- * How a payload becomes the bytes that are hashed and signed.
- *
- * `sorted` is the normative form: compact JSON, keys sorted at every level by UTF-16 code unit, except that keys
- * which look like array indices come first, by number. The exception is not ours: AI Maestro sorts and then puts the
- * keys into a plain object, and JavaScript engines enumerate such keys first. `received` keeps the order in which
- * the keys arrived, as the first AI Maestro and the written protocol (0.1.0) did.
+ * How a payload becomes the bytes that are hashed and signed: compact JSON, keys sorted at every level by UTF-16 code
+ * unit, except that keys which look like array indices come first, by number. The exception is not ours: AI Maestro
+ * sorts and then puts the keys into a plain object, and JavaScript engines enumerate such keys first.
  */
-export type KeyOrder = "sorted" | "received";
 
 /** Thrown for a value nested deeper than `PAYLOAD_MAX_DEPTH`, before the stack is at risk. */
 export class TooDeepError extends Error {
   override readonly name = "TooDeepError";
 }
 
-/** JSON text of `value`. `undefined` members are left out, as `JSON.stringify` does. */
-export function canonicalJson(value: unknown, order: KeyOrder = "sorted"): string {
-  return write(value, order, 0);
+/** Thrown for more than `PAYLOAD_MAX_VALUES` values, before they are sorted. */
+export class TooManyValuesError extends Error {
+  override readonly name = "TooManyValuesError";
 }
 
-function write(value: unknown, order: KeyOrder, depth: number): string {
+/** JSON text of `value`. `undefined` members are left out, as `JSON.stringify` does. */
+export function canonicalJson(value: unknown): string {
+  return write(value, 0, { values: PAYLOAD_MAX_VALUES });
+}
+
+function write(value: unknown, depth: number, left: { values: number }): string {
   if (depth > PAYLOAD_MAX_DEPTH) throw new TooDeepError(`nested deeper than ${PAYLOAD_MAX_DEPTH} levels`);
-  if (Array.isArray(value)) return `[${value.map((item) => write(item ?? null, order, depth + 1)).join(",")}]`;
+  if (Array.isArray(value)) {
+    take(value.length, left);
+    return `[${value.map((item) => write(item ?? null, depth + 1, left)).join(",")}]`;
+  }
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
-  const keys = order === "sorted" ? canonicalKeys(value) : Object.keys(value);
+  take(Object.keys(value).length, left);
+  const keys = canonicalKeys(value);
   const members: Record<string, unknown> = { ...value };
-  const texts = keys.flatMap((key) =>
-    members[key] === undefined ? [] : [`${JSON.stringify(key)}:${write(members[key], order, depth + 1)}`],
-  );
+  const texts: string[] = [];
+  for (const key of keys) {
+    const member = members[key];
+    if (member !== undefined) texts.push(`${JSON.stringify(key)}:${write(member, depth + 1, left)}`);
+  }
   return `{${texts.join(",")}}`;
 }
 
-/** The keys of an object in the order of the `sorted` form. Engines already give index-like keys first, by number. */
+function take(values: number, left: { values: number }): void {
+  left.values -= values;
+  if (left.values < 0) throw new TooManyValuesError(`more than ${PAYLOAD_MAX_VALUES} values`);
+}
+
+/** The keys of an object in the order of that form. Engines already give index-like keys first, by number. */
 export function canonicalKeys(value: object): string[] {
   const keys = Object.keys(value);
   const [first] = keys;

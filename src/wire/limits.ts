@@ -13,14 +13,24 @@ export const MESSAGE_MAX_BYTES = 64 * 1024;
 export const CONTEXT_MAX_BYTES = 256 * 1024;
 /** Levels of nesting in a payload. Deeper ones exist only to exhaust a reader's stack. */
 export const PAYLOAD_MAX_DEPTH = 64;
+/** Values in a payload, those inside others counted. Sorting ten thousand keys takes some 10 ms; no known mail has a thousand. */
+export const PAYLOAD_MAX_VALUES = 10_000;
 /** A whole address: the protocol's cap. */
 export const ADDRESS_MAX_CHARS = 254;
-/** Signature checks spent on one message that its path re-shaped. The known paths need 1 to 20; a hostile one all. */
-export const RECOVERY_MAX_CHECKS = 100;
+/**
+ * Signature checks spent on one message that its path re-shaped: the known paths need 1 to 40. A hostile message costs
+ * all of them, about 20 ms.
+ */
+export const RECOVERY_MAX_CHECKS = 160;
 /** Characters hashed for them: a message of the usual size in every shape, the largest in some. */
 export const RECOVERY_MAX_CHARS = 2 * 1024 * 1024;
 /** Characters of a payload that is checked at all: the protocol's cap on a whole message. */
 export const CHECKED_PAYLOAD_MAX_CHARS = 512 * 1024;
+
+/** How long a provider's word on a sender's key is taken as it is, so that an index and a reading agree on it. */
+export const RESOLVED_KEPT = 60_000;
+/** Senders without a known key that a provider is asked about for an index within that time. */
+export const RESOLVED_MAX = 50;
 
 /**
  * Characters of one text that are searched for phrases of injection: the largest text and a good part of a context.
@@ -33,12 +43,12 @@ export const FLAGGED_MAX_CHARS = 128 * 1024;
 
 /** How long the same message to the same agent counts as one call repeated by a host or a model. */
 export const REPEAT_WINDOW = 2 * 60_000;
-/** How long a key that the caller gave stands for one message. */
+/** How long a key that the caller gave stands for one message, and an attempt is remembered. */
 export const REPEAT_KEY_WINDOW = 24 * 60 * 60_000;
-/** How long an attempt is remembered: as long as the longest window. */
-export const ATTEMPTS_KEPT = REPEAT_KEY_WINDOW;
 /** Attempts on disk from which on old ones are looked for. */
 export const ATTEMPTS_MAX = 200;
+/** Pause between two looks at an attempt that is under way in another call. */
+export const ATTEMPT_PAUSE = 50;
 /** Characters up to which a message without a question can be a mere courtesy. */
 export const COURTESY_MAX_CHARS = 200;
 /** How far back courtesies are counted. */

@@ -1,5 +1,6 @@
 import { createHash, verify } from "node:crypto";
-import { TooDeepError } from "./canonical.ts";
+import { parseAddress, sameAddress } from "./address.ts";
+import { TooDeepError, TooManyValuesError } from "./canonical.ts";
 import { publicKeyObject, signBytes } from "./keys.ts";
 import { CHECKED_PAYLOAD_MAX_CHARS, RECOVERY_MAX_CHARS, RECOVERY_MAX_CHECKS } from "./limits.ts";
 import { PRIORITIES } from "./message.ts";
@@ -65,12 +66,14 @@ export type Verification =
   | { verdict: "valid"; payload: Record<string, unknown> }
   | { verdict: "unsigned" }
   /** `too large`: more than is checked for anybody; the signature may be right. */
-  | { verdict: "invalid"; reason: "ambiguous" | "malformed" | "mismatch" | "too large" };
+  | { verdict: "invalid"; reason: "ambiguous" | "malformed" | "mismatch" | "too large" }
+  /** Signed by the sender, but for somebody else: a replay. */
+  | { verdict: "invalid"; reason: "not for us" };
 
 /**
  * Checks a message as it was delivered. Providers and scripts wrap, re-address and re-shape messages after they were
- * signed; the known changes are undone one after the other until the signature fits. Apart from the address in the
- * envelope only `ownAddresses` are tried as recipient, or a message to somebody else could be replayed here.
+ * signed; the known changes are undone one after the other until the signature fits. It has to be signed for one of
+ * `ownAddresses`, or for another spelling of one: a message to somebody else could be replayed here.
  *
  * The work is bounded for any input, in checks and in bytes hashed.
  */
@@ -86,12 +89,14 @@ export function verifyDelivered(
   const bytes = signatureBytes(signature);
   const key = publicKeyObject(publicKey);
   if (bytes === undefined || key === undefined) return { verdict: "invalid", reason: "malformed" };
-  const envelopes = addressings(fields, ownAddresses);
+  const isForUs = ownAddresses.some((own) => isSpellingOf(own, fields.to));
+  const envelopes = addressings(fields, isForUs ? [fields.to, ...ownAddresses] : ownAddresses);
   let checks = 0;
   let hashed = 0;
   try {
     if (JSON.stringify(payload).length > CHECKED_PAYLOAD_MAX_CHARS) return { verdict: "invalid", reason: "too large" };
     for (const candidate of candidates(payload)) {
+      const isFirst = hashed === 0;
       hashed += candidate.json.length;
       if (hashed > RECOVERY_MAX_CHARS) break;
       const hash = createHash("sha256").update(candidate.json, "utf8").digest("base64");
@@ -100,8 +105,12 @@ export function verifyDelivered(
         const input = Buffer.from(joined(envelope, hash), "utf8");
         if (verify(null, input, key, bytes)) return { verdict: "valid", payload: candidate.payload };
       }
+      const asItCame = Buffer.from(joined(fields, hash), "utf8");
+      if (isFirst && !isForUs && verify(null, asItCame, key, bytes))
+        return { verdict: "invalid", reason: "not for us" };
     }
   } catch (thrown) {
+    if (thrown instanceof TooManyValuesError) return { verdict: "invalid", reason: "too large" };
     // Nested too deeply: for us, or (`RangeError`) for the engine.
     if (!(thrown instanceof TooDeepError || thrown instanceof RangeError)) throw thrown;
     return { verdict: "invalid", reason: "malformed" };
@@ -109,26 +118,29 @@ export function verifyDelivered(
   return { verdict: "invalid", reason: "mismatch" };
 }
 
-/**
- * The envelopes under which it may have been signed: as it came, then, where the path may have cut the recipient down
- * to a name, with our own addresses; then as the plugin signs a subject, which it writes as a shell would.
- */
-function addressings(fields: SignedFields, ownAddresses: readonly string[]): SignedFields[] {
-  const others = fields.to.includes("@") ? [] : ownAddresses.filter((own) => own !== fields.to);
-  const escaped = escapedSubject(fields.subject);
-  return [
-    fields,
-    ...others.map((to) => ({ ...fields, to })),
-    ...(escaped === fields.subject ? [] : [{ ...fields, subject: escaped }]),
-  ];
+/** The same name at the same provider: AI Maestro takes its host's name for the tenant, or the bare name, as well. */
+function isSpellingOf(own: string, to: string): boolean {
+  if (sameAddress(own, to)) return true;
+  const [ours, theirs] = [parseAddress(own), parseAddress(to)];
+  if (ours === undefined || theirs === undefined || ours.name !== theirs.name) return false;
+  return theirs.provider?.includes(".") !== true || theirs.provider === ours.provider;
 }
 
-/** jq's `@tsv`, then a shell's `read`: backslash, tab and line ends written out, blanks at both ends gone. */
-function escapedSubject(subject: string): string {
-  return subject
+/**
+ * The envelopes under which it may have been signed: each recipient as the envelope has the rest; then as the plugin
+ * signs a subject, which it writes as a shell would.
+ */
+function addressings(fields: SignedFields, recipients: readonly string[]): SignedFields[] {
+  const subjects = new Set([fields.subject, ...escapedSubjects(fields.subject)]);
+  return [...subjects].flatMap((subject) => [...new Set(recipients)].map((to) => ({ ...fields, subject, to })));
+}
+
+/** jq's `@tsv`: backslash, tab and line ends written out; then a shell's `read`, which may drop blanks at both ends. */
+function escapedSubjects(subject: string): string[] {
+  const escaped = subject
     .replaceAll("\\", "\\\\")
     .replaceAll("\t", "\\t")
     .replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r")
-    .trim();
+    .replaceAll("\r", "\\r");
+  return [escaped.replace(/^ +| +$/g, ""), escaped];
 }

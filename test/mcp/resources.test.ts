@@ -1,4 +1,6 @@
+import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { messageFile, put } from "../support/agent.ts";
 import { sentId, startAssistant, startRegistered, testProvider } from "../support/assistant.ts";
 import { message, registerAgent, send } from "../support/provider.ts";
 
@@ -43,8 +45,11 @@ describe("amp://inbox", () => {
     const bob = await startRegistered(url, "bob");
     const alice = await registerAgent(url, "alice");
     const before = await bob.listResources();
+    // In the queue more than one page, the rest where AI Maestro puts it.
+    const inboxOfBob = bob.home.at(".agent-messaging", "agents", "bob", "messages", "inbox", "x");
+    for (let i = 0; i < 880; i++) put(path.join(inboxOfBob, `msg_1_${i}.json`), messageFile(`msg_1_${i}`));
     const ten = Array.from({ length: 10 });
-    for (let i = 0; i < 100; i++) await Promise.all(ten.map(() => send(url, alice, message("bob"))));
+    for (let i = 0; i < 12; i++) await Promise.all(ten.map(() => send(url, alice, message("bob"))));
     expect(await bob.listResources()).toEqual(before);
     const inbox = await bob.resource("amp://inbox");
     expect(JSON.parse(inbox)).toMatchObject({ waiting: 1_000, more: 950 });
@@ -77,7 +82,7 @@ describe("amp://messages/{message_id}", () => {
     const bob = await startRegistered(url, "bob");
     const sent = await bob.call("amp_send", { to: "bob", subject: "Note", message: "line one\nline two" });
     const text = await bob.resource(`amp://messages/${sentId(sent)}`);
-    const [, token = "none"] = /^<<text by bob@local\.aimaestro\.local, data only: ([0-9a-f]{8})$/m.exec(text) ?? [];
+    const [, token = "none"] = /^<<text, data only: ([0-9a-f]{8})$/m.exec(text) ?? [];
     expect(text.startsWith(`agent: bob@local.aimaestro.local\nmessage ${sentId(sent)}: `)).toBe(true);
     expect(text.endsWith(`${token}\nline one\nline two\n${token} end>>`)).toBe(true);
   });

@@ -62,7 +62,6 @@ describe("canonical JSON", () => {
         const text = canonicalJson(value);
         expect(JSON.parse(text)).toEqual(value);
         expect(canonicalJson(JSON.parse(text))).toBe(text);
-        expect(canonicalJson(JSON.parse(text), "received")).toBe(text);
       }),
       { numRuns: 500 },
     );
@@ -109,9 +108,9 @@ describe("a signature", () => {
         const signature = await sign(fields, canonicalJson(payload), own.privateKey);
         const received = shuffled(payload, seed);
         if (!isObject(received)) return;
-        expect(verifyDelivered(fields, received, signature, own.publicKey, []).verdict).toBe("valid");
+        expect(verifyDelivered(fields, received, signature, own.publicKey, [fields.to]).verdict).toBe("valid");
         const changed = { ...received, message: "another" };
-        expect(verifyDelivered(fields, changed, signature, own.publicKey, []).verdict).toBe("invalid");
+        expect(verifyDelivered(fields, changed, signature, own.publicKey, [fields.to]).verdict).toBe("invalid");
       }),
       { numRuns: 100 },
     );

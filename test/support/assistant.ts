@@ -3,7 +3,7 @@ import { onTestFinished } from "vitest";
 import * as z from "zod";
 import { startProvider } from "../../src/provider/server.ts";
 import { createHome, type Home } from "./home.ts";
-import { connectClient, connectOldClient } from "./mcp-clients.ts";
+import { connectClient, connectOldClient, type Person } from "./mcp-clients.ts";
 
 /** What a model is told by one call of a tool. */
 export interface Told {
@@ -36,6 +36,7 @@ export interface AssistantOptions {
   args?: readonly string[];
   env?: Record<string, string>;
   line?: Line;
+  person?: Person;
 }
 
 const toldSchema = z.object({
@@ -74,6 +75,7 @@ export async function startAssistant(url: string, options: AssistantOptions = {}
     env: { ...home.env, AMP_PROVIDER_URL: url, ...options.env },
     args: options.args ?? [],
     cwd: home.path,
+    ...(options.person && { person: options.person }),
   };
   const connected = options.line === "1.x" ? await connectOldClient(started) : await connectClient(started);
   onTestFinished(() => connected.close());

@@ -2,6 +2,7 @@ import { Client, type VersionNegotiationMode } from "@modelcontextprotocol/clien
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { EXECUTABLE } from "./host.ts";
 
 export interface ClientOptions {
@@ -9,7 +10,16 @@ export interface ClientOptions {
   /** The whole environment of the server; that of a scratch home. */
   env: Record<string, string>;
   cwd?: string;
+  /** What the person behind the client says when asked. Without it the client cannot ask. */
+  person?: Person;
 }
+
+export interface Consent {
+  action: "accept" | "decline" | "cancel";
+  content?: { send: boolean };
+}
+
+export type Person = (question: string) => Consent;
 
 export interface Connected<C> {
   client: C;
@@ -37,7 +47,10 @@ const MODES: Record<Era, VersionNegotiationMode> = { modern: { pin: "2026-07-28"
 export async function connectClient(options: ClientOptions, era: Era = "modern"): Promise<Connected<Client>> {
   const transport = new StdioClientTransport(parameters(options));
   const stderr = collect(transport.stderr);
-  const client = new Client(INFO, { versionNegotiation: { mode: MODES[era] } });
+  const { person } = options;
+  const capabilities = person ? { capabilities: { elicitation: {} } } : {};
+  const client = new Client(INFO, { versionNegotiation: { mode: MODES[era] }, ...capabilities });
+  if (person) client.setRequestHandler("elicitation/create", async ({ params }) => ({ ...person(params.message) }));
   await client.connect(transport);
   return { client, close: () => client.close(), stderr, kill: () => kill(client, transport.pid) };
 }
@@ -46,7 +59,9 @@ export async function connectClient(options: ClientOptions, era: Era = "modern")
 export async function connectOldClient(options: ClientOptions): Promise<Connected<OldClient>> {
   const transport = new OldTransport(parameters(options));
   const stderr = collect(transport.stderr);
-  const client = new OldClient(INFO);
+  const { person } = options;
+  const client = new OldClient(INFO, person ? { capabilities: { elicitation: {} } } : {});
+  if (person) client.setRequestHandler(ElicitRequestSchema, async ({ params }) => ({ ...person(params.message) }));
   await client.connect(transport);
   return { client, close: () => client.close(), stderr, kill: () => kill(client, transport.pid) };
 }

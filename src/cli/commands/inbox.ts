@@ -4,6 +4,7 @@ import { inboxPage } from "../../agent/inbox.ts";
 import { AmpError } from "../../errors.ts";
 import { age, count, size } from "../../wire/human.ts";
 import { payloadInFull } from "../../wire/message.ts";
+import { redact } from "../../wire/secrets.ts";
 import { oneLine, quoted, visible } from "../../wire/untrusted.ts";
 import type { Answer, Output } from "../output.ts";
 import { type CommonOptions, runAs } from "../run.ts";
@@ -62,7 +63,9 @@ async function list(agent: Agent, limit: string): Promise<Answer> {
       page.total === 0
         ? "No pending messages."
         : `${count(page.total, "pending message")}${page.urgent > 0 ? `, ${page.urgent} urgent` : ""}`,
-      ...(offline ? [`The provider could not be asked: ${offline.message} Shown is what this machine knows.`] : []),
+      ...(offline
+        ? [`The provider could not be asked: ${redact(offline.message)} Shown is what this machine knows.`]
+        : []),
       ...rows,
       ...(hidden > 0 ? [`${hidden} more; see --limit.`] : []),
     ],
@@ -133,7 +136,7 @@ async function acknowledge(agent: Agent, ids: readonly string[] | "all"): Promis
       ...rows.flatMap(([word, list]) =>
         list.length > 0 ? [`${word}: ${list.map((id) => oneLine(id, 128)).join(", ")}`] : [],
       ),
-      ...(result.error ? [result.error.describe()] : []),
+      ...(result.error ? [redact(result.error.describe())] : []),
     ],
     json: {
       acknowledged: result.acknowledged,

@@ -1,7 +1,8 @@
 import type { Agent } from "../../agent/agent.ts";
+import type { KnownKey } from "../../agent/key-ledger.ts";
 import { AmpError } from "../../errors.ts";
 import { count } from "../../wire/human.ts";
-import { oneLine } from "../../wire/untrusted.ts";
+import { oneLine, oneWord } from "../../wire/untrusted.ts";
 import type { Answer, Output } from "../output.ts";
 import { type CommonOptions, runAs } from "../run.ts";
 
@@ -49,40 +50,56 @@ function usage(message: string): AmpError {
 
 async function list(agent: Agent): Promise<Answer> {
   const known = await (await agent.keys()).list();
-  const rows = known.map(
-    ([address, entry]) =>
-      `${oneLine(address, 254)}\n  ${oneLine(entry.fingerprint, 80)}, since ${oneLine(entry.firstSeen, 40)} (${oneLine(entry.source, 20)})`,
-  );
   return {
-    lines: [known.length === 0 ? "No sender's key is known yet." : count(known.length, "known sender"), ...rows],
+    lines: [
+      known.length === 0 ? "No sender's key is known yet." : count(known.length, "known sender"),
+      ...known.map(([address, entry]) => `${oneWord(address, 254)}\n  ${entry ? factsOf(entry) : DAMAGED}`),
+    ],
     json: {
       keys: known.map(([address, entry]) => ({
         address,
-        fingerprint: entry.fingerprint,
-        first_seen: entry.firstSeen,
-        source: entry.source,
+        fingerprint: entry?.fingerprint ?? null,
+        first_seen: entry?.firstSeen ?? null,
+        source: entry?.source ?? null,
       })),
     },
   };
 }
 
+const DAMAGED = "damaged entry; decide with amp-mcp keys trust or forget";
+
+function factsOf({ fingerprint, firstSeen, source }: KnownKey): string {
+  return `${oneLine(fingerprint, 80)}, since ${oneLine(firstSeen, 40)} (${oneLine(source, 20)})`;
+}
+
 async function show(agent: Agent, address: string): Promise<Answer> {
   const { known, seen } = await (await agent.keys()).show(address);
+  const facts = known === undefined ? "no key" : known === "damaged" ? DAMAGED : factsOf(known);
   return {
     lines: [
-      known
-        ? `known: ${oneLine(known.fingerprint, 80)}, since ${oneLine(known.firstSeen, 40)} (${oneLine(known.source, 20)})`
-        : "known: no key",
-      ...seen.map(({ fingerprint, where }) => `seen:  ${fingerprint} (${oneLine(where, 200)})`),
+      `known: ${facts}`,
+      ...seen.flatMap(({ fingerprint, pluginFingerprint, where }) => [
+        `seen:  ${fingerprint} (${oneLine(where, 200)})`,
+        `       ${pluginFingerprint} in the form of AI Maestro's plugin`,
+      ]),
     ],
-    json: { address, known: known?.fingerprint ?? null, seen },
+    json: {
+      address,
+      known: known === undefined || known === "damaged" ? null : known.fingerprint,
+      is_damaged: known === "damaged",
+      seen: seen.map(({ fingerprint, pluginFingerprint, where }) => ({
+        fingerprint,
+        plugin_fingerprint: pluginFingerprint,
+        where,
+      })),
+    },
   };
 }
 
 async function trust(agent: Agent, address: string, key: string): Promise<Answer> {
   const entry = await (await agent.keys()).trust(address, key);
   return {
-    lines: [`${address} is known by ${entry.fingerprint} from now on.`],
+    lines: [`${oneWord(address, 254)} is known by ${entry.fingerprint} from now on.`],
     json: { address, fingerprint: entry.fingerprint },
   };
 }
@@ -90,7 +107,11 @@ async function trust(agent: Agent, address: string, key: string): Promise<Answer
 async function forget(agent: Agent, address: string): Promise<Answer> {
   const wasKnown = await (await agent.keys()).forget(address);
   return {
-    lines: [wasKnown ? `${address} is forgotten; its next message is a first contact.` : `${address} was not known.`],
+    lines: [
+      wasKnown
+        ? `${oneWord(address, 254)} is forgotten; its next message is a first contact.`
+        : `${oneWord(address, 254)} was not known.`,
+    ],
     json: { address, forgotten: wasKnown },
   };
 }

@@ -3,6 +3,7 @@ import type { Acknowledged } from "../../agent/mailbox.ts";
 import { AmpError } from "../../errors.ts";
 import { count } from "../../wire/human.ts";
 import { ACK_MAX, ACK_SHOWN } from "../../wire/limits.ts";
+import { redact } from "../../wire/secrets.ts";
 import { shownId } from "../../wire/untrusted.ts";
 import { errorText } from "../render.ts";
 import { defineTool, type ToolAnswer } from "../tool.ts";
@@ -33,7 +34,7 @@ function ackAnswer(result: Acknowledged): ToolAnswer {
     already_gone: few(result.alreadyGone),
     unknown: few(result.unknown),
     not_acknowledged: few(result.failed),
-    ...(result.error ? { problem: result.error.message, next: result.error.next } : {}),
+    ...(result.error ? { problem: redact(result.error.message), next: result.error.next } : {}),
   };
   const rows: readonly [string, readonly string[]][] = [
     ["already gone", result.alreadyGone],
