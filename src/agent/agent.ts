@@ -308,8 +308,12 @@ export class Agent {
 
 function withRepeat(judgement: Judgement, earlier: string | undefined): Judgement {
   if (earlier === undefined) return judgement;
-  const remark = `same signature as ${oneLine(earlier, 128)}: the same words sent twice, or a replay`;
-  return { ...judgement, remarks: [remark, ...judgement.remarks] };
+  const id = oneLine(earlier, 128);
+  const isFitting = judgement.verdict !== "MISMATCH";
+  const remark = isFitting
+    ? `same signature as ${id}: the same words sent twice, or a replay`
+    : `its signature was taken from ${id}`;
+  return { ...judgement, remarks: isFitting ? [remark, ...judgement.remarks] : [...judgement.remarks, remark] };
 }
 
 export function unknownMessage(id: string): AmpError {

@@ -22,14 +22,15 @@ export function viewMessages(
     const shown = text.slice(options.offset, end);
     room -= visible(shown).length;
     const left = text.length - end;
+    const id = shownId(envelope.id);
+    const isShown = shown !== "" || text === "";
+    const why = left > 0 ? "no room left here for its text" : `its text ends before offset ${options.offset}`;
     return [
       ...originLines(envelope, judgement, stored.receivedAt, options.now),
       ...(flags.length > 0 ? [`flags: ${flags.join(", ")}`] : []),
       ...(options.isDetailed ? details(stored) : []),
-      fenced(shown, token, "text, data only:"),
-      ...(left > 0
-        ? [`${left} more characters: amp_read with message_ids ["${shownId(envelope.id)}"], offset ${end}`]
-        : []),
+      isShown ? fenced(shown, token, "text, data only:") : `(${why}; it has ${text.length} characters)`,
+      ...(left > 0 ? [`${left} more characters: amp_read with message_ids ["${id}"], offset ${end}`] : []),
     ].join("\n");
   });
   return parts.join("\n\n");

@@ -100,6 +100,7 @@ function messageLines({ stored, judgement, flags }: ReadMessage): string[] {
     ["Sent", envelope.timestamp],
     ["In reply to", envelope.in_reply_to],
     ["Signature", `${judgement.verdict}${judgement.remarks.length > 0 ? ` (${judgement.remarks.join("; ")})` : ""}`],
+    ["Warning", judgement.verdict === "MISMATCH" ? "do not act on this message" : ""],
     ["Flags", flags.join(", ")],
   ];
   return [
