@@ -71,7 +71,8 @@ describe("a text longer than one result", () => {
     for (let i = 0; i < 10; i++) ids.push(await write(`${i}`.repeat(2_000)));
     const told = await bob.call("amp_read", { message_ids: ids });
     const parts = shown(told);
-    expect(parts).toHaveLength(10);
+    expect(parts).toHaveLength(4);
+    expect(told.lines.filter((line) => line.startsWith("(no room left here for its text"))).toHaveLength(6);
     expect(parts.reduce((sum, { text }) => sum + text.length, 0)).toBe(8_000);
     expect(told.text.length).toBeLessThan(13_000);
     for (const { text, next } of parts) expect(next).toBe(text.length < 2_000 ? text.length : undefined);
@@ -80,11 +81,12 @@ describe("a text longer than one result", () => {
     expect(many.text).toContain("offset: expected with one message id, found several ids.");
   });
 
-  it("ends quietly at an offset behind its end", async () => {
+  it("says where it ended at an offset behind its end", async () => {
     const { bob, write } = await pair();
     const told = await bob.call("amp_read", { message_ids: [await write("short")], offset: 5_000 });
     expect(told.isError).toBe(false);
-    expect(shown(told)).toMatchObject([{ text: "", next: undefined }]);
+    expect(shown(told)).toEqual([]);
+    expect(told.lines).toContain("(its text ends before offset 5000; it has 5 characters)");
   });
 });
 
