@@ -52,8 +52,13 @@ function connectionsOnly() {
   return {
     name: "connections-only",
     setup({ onResolve, onLoad }) {
+      // HTTP/2 is off, and Node's own module for it takes ten milliseconds to load.
+      onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
+        /[\\/]undici[\\/]/.test(importer) ? { path: "http2", namespace: "connections-only" } : undefined,
+      );
       onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "connections-only" }));
-      onLoad({ filter: /.*/, namespace: "connections-only" }, () => ({
+      onLoad({ filter: /^http2$/, namespace: "connections-only" }, () => ({ contents: "export const constants = {};" }));
+      onLoad({ filter: /^undici$/, namespace: "connections-only" }, () => ({
         contents: 'export { default as Agent } from "undici/lib/dispatcher/agent.js";',
         resolveDir: root,
       }));
