@@ -43,6 +43,7 @@ export class Mailbox {
   /** Apart from what was received: a message to ourselves has one id in both. */
   readonly #sentCopies: MessageStore;
   readonly #now: () => number;
+  #directories: { stamp: string; found: readonly string[] } | undefined;
   /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
   #queued: ReadonlySet<string> | undefined;
   /** Signature to the earliest message that has it, as the disk was at the last look. */
@@ -299,6 +300,20 @@ export class Mailbox {
    * key is another agent's, whatever an index says.
    */
   async #inboxes(): Promise<string[]> {
+    const found = await this.#ownDirectories();
+    const inboxes = found.map((agent) => this.#home.disk.realDirectory(join(agent, "messages", "inbox")));
+    return [...new Set((await Promise.all(inboxes)).filter((path) => path !== undefined))];
+  }
+
+  /** Looked for again when the index or a name in `agents/` has changed: every list asks twice. */
+  async #ownDirectories(): Promise<readonly string[]> {
+    const { disk, indexFile, agents } = this.#home;
+    const stamp = `${disk.stamp(indexFile)} ${disk.stamp(agents)}`;
+    if (this.#directories?.stamp !== stamp) this.#directories = { stamp, found: await this.#findDirectories() };
+    return this.#directories.found;
+  }
+
+  async #findDirectories(): Promise<string[]> {
     const { name, agentId, directory } = this.#profile;
     const indexed = (await this.#home.index()).get(name);
     const own = await this.#home.disk.realDirectory(directory);
@@ -307,8 +322,7 @@ export class Mailbox {
       const real = id === undefined ? undefined : await this.#home.inside(join(this.#home.agents, id));
       if (real !== undefined && !found.has(real) && (await this.#isOurs(real))) found.add(real);
     }
-    const inboxes = [...found].map((agent) => this.#home.disk.realDirectory(join(agent, "messages", "inbox")));
-    return [...new Set((await Promise.all(inboxes)).filter((path) => path !== undefined))];
+    return [...found];
   }
 
   async #isOurs(directory: string): Promise<boolean> {

@@ -65,7 +65,8 @@ export class KnownKeys {
   /** Read again when it has changed: every message of a list asks. */
   async #read(): Promise<Record<string, unknown>> {
     const stamp = this.#home.disk.stamp(this.#path);
-    if (this.#cached === undefined || this.#cached.stamp !== stamp || stamp === undefined) {
+    if (stamp === undefined) return {};
+    if (this.#cached === undefined || this.#cached.stamp !== stamp) {
       this.#cached = { stamp, all: await readObjectToChange(this.#home.disk, this.#path) };
     }
     return this.#cached.all;
