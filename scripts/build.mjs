@@ -57,7 +57,9 @@ function connectionsOnly() {
         /[\\/]undici[\\/]/.test(importer) ? { path: "http2", namespace: "connections-only" } : undefined,
       );
       onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "connections-only" }));
-      onLoad({ filter: /^http2$/, namespace: "connections-only" }, () => ({ contents: "export const constants = {};" }));
+      onLoad({ filter: /^http2$/, namespace: "connections-only" }, () => ({
+        contents: "export const constants = {};",
+      }));
       onLoad({ filter: /^undici$/, namespace: "connections-only" }, () => ({
         contents: 'export { default as Agent } from "undici/lib/dispatcher/agent.js";',
         resolveDir: root,

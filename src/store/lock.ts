@@ -1,16 +1,15 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmpError, systemCode } from "../errors.ts";
 import { isObject, parseJson } from "../wire/json.ts";
-import { LOCK_PAUSE, LOCK_STALE, LOCK_WAIT } from "../wire/limits.ts";
+import { LOCK_GUARD_STALE, LOCK_PAUSE, LOCK_STALE, LOCK_WAIT } from "../wire/limits.ts";
 import { type Disk, SECRET_MODE } from "./disk.ts";
 
 /**
  * Runs `work` while this process holds the lock file at `path`. The ecosystem's scripts take no locks; this one
- * orders our own processes. A lock whose process is gone, or which is older than any work takes, is taken over:
- * renamed away first, which only one of several waiters can do, and put back if it turns out to be a new one.
+ * orders our own processes. A lock whose process is gone, or which is older than any work takes, is taken away.
  */
 export async function withLock<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T> {
   const holder = JSON.stringify({ pid: process.pid, host: hostname(), token: randomBytes(8).toString("hex") });
@@ -18,7 +17,7 @@ export async function withLock<T>(disk: Disk, path: string, work: () => Promise<
   for (;;) {
     const found = await look(path);
     if (found === undefined && (await disk.create(path, holder, SECRET_MODE, false))) break;
-    if (found?.isAbandoned) await takeAway(path, found.content);
+    if (found?.isAbandoned) await takeAway(disk, path, found.content);
     else if (Date.now() > until) throw lockedError(path);
     else if (found !== undefined) await pause(LOCK_PAUSE);
   }
@@ -58,14 +57,18 @@ function isGone(content: string): boolean {
   }
 }
 
-async function takeAway(path: string, content: string): Promise<void> {
-  const aside = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    await fs.rename(path, aside);
-    if ((await fs.readFile(aside, "utf8")) !== content) await fs.link(aside, path).catch(() => {});
-    await fs.rm(aside, { force: true });
-  } catch (thrown) {
-    if (systemCode(thrown) !== "ENOENT") throw thrown;
+/**
+ * Removes an abandoned lock. A guard named after that very lock lets one waiter do it: a second one, slower, would find
+ * the lock of somebody who came in meanwhile. A guard whose own process ended in between is removed after a while.
+ */
+async function takeAway(disk: Disk, path: string, content: string): Promise<void> {
+  const guard = `${path}.${createHash("sha256").update(content).digest("hex").slice(0, 12)}.tmp`;
+  if (await disk.create(guard, "", SECRET_MODE, false)) {
+    if ((await look(path))?.content === content) await disk.remove(path);
+    await disk.remove(guard);
+  } else {
+    if (await disk.isOlderThan(guard, LOCK_GUARD_STALE)) await disk.remove(guard);
+    await pause(LOCK_PAUSE);
   }
 }
 

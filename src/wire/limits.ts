@@ -83,6 +83,8 @@ export const CONFIG_FILE_MAX_BYTES = 256 * 1024;
 export const MESSAGE_FILE_MAX_BYTES = 8 * 1024 * 1024;
 /** A lock is held for some file writes, at most for one registration with its retries; older ones are left-overs. */
 export const LOCK_STALE = 90_000;
+/** Removing an abandoned lock takes milliseconds; a guard of that older than this was left by a process that ended. */
+export const LOCK_GUARD_STALE = 5_000;
 /** How long to wait for another process's lock before giving up. */
 export const LOCK_WAIT = 20_000;
 /** Pause between two looks at a lock. */

@@ -151,7 +151,7 @@ describe("processes that share a lock", () => {
     holder.kill("SIGKILL");
     await once(holder, "exit");
     appendFileSync(log, `out ${holder.pid}\n`);
-    await Promise.all(others.map((child) => (child.exitCode === null ? once(child, "exit") : undefined)));
+    await expect.poll(() => others.map((child) => child.exitCode), { timeout: 20_000 }).toEqual([0, 0]);
     expect(visits(log)).toHaveLength(7);
     expect(existsSync(lock)).toBe(false);
   });
