@@ -176,11 +176,7 @@ export class Agent {
     const { confirmSend } = this.settings;
     if (confirmSend === "never") return false;
     await outbox.check(draft, care);
-    const own = parseAddress(profile.address);
-    const recipient = parseAddress(draft.to);
-    const isNear =
-      recipient?.provider === undefined || (recipient.tenant === own?.tenant && recipient.provider === own?.provider);
-    return confirmSend === "always" || !isNear;
+    return confirmSend === "always" || !isWithinTenant(draft.to, profile.address);
   }
 
   async waiting(signal?: AbortSignal): Promise<Waiting> {
@@ -304,6 +300,16 @@ export class Agent {
     if (endpoint !== undefined) return { value: endpoint, from: "the agent's registration" };
     return this.settings.defaultProvider;
   }
+}
+
+/** A bare name, an address of our own tenant, and at an AI Maestro its words for this very host. */
+function isWithinTenant(to: string, ownAddress: string): boolean {
+  const own = parseAddress(ownAddress);
+  const recipient = parseAddress(to);
+  if (recipient?.provider === undefined) return true;
+  const isThisHost = ["local", "local.aimaestro.local"].includes(recipient.full.slice(recipient.name.length + 1));
+  if (isThisHost && own?.provider === "aimaestro.local") return true;
+  return recipient.tenant === own?.tenant && recipient.provider === own?.provider;
 }
 
 function withRepeat(judgement: Judgement, earlier: string | undefined): Judgement {

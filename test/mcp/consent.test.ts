@@ -70,6 +70,8 @@ describe.each(["2026", "1.x"] as const)("before a message leaves the tenant, a c
     expect((await bob.call("amp_send", FAR)).isError).toBe(false);
     expect([asked.length, sent()]).toEqual([4, 1]);
     for (const words of Object.values(FAR)) expect(asked[0]).toContain(words);
+    for (const to of ["carol@local", "carol@local.aimaestro.local"])
+      expect((await bob.call("amp_send", { ...NEAR, to })).text).not.toContain("confirmation_needed");
     expect((await bob.call("amp_send", NEAR)).isError).toBe(false);
     expect(asked).toHaveLength(4);
   });
