@@ -70,7 +70,7 @@ export class Agent {
   readonly #log: (line: string) => void;
   readonly #running = new Set<Promise<unknown>>();
   #session: Session | undefined;
-  /** The name registered by this process, which it acts as from then on. */
+  /** The directory of the agent registered by this process, which it acts as from then on. */
   #registered: string | undefined;
 
   constructor(options: AgentOptions) {
@@ -103,17 +103,13 @@ export class Agent {
 
   async identity(): Promise<Identity> {
     if (this.#session) return { kind: "registered", profile: this.#session.profile };
-    if (this.#registered !== undefined) return this.#identityOf(this.#registered, "registered here");
+    if (this.#registered !== undefined) return identityOf(await readProfile(this.home.disk, this.#registered));
     const { agent, agentDirectory } = this.settings;
     if (this.#pickFirst && agent === undefined && agentDirectory === undefined) {
       const first = await firstRegistered(this.home);
       if (first) return identityOf(first);
     }
     return resolveIdentity(this.home, this.settings);
-  }
-
-  #identityOf(name: string, from: string): Promise<Identity> {
-    return resolveIdentity(this.home, { ...this.settings, agent: { value: name, from } });
   }
 
   /** @throws AmpError only for what a person has to settle (several agents); neither offline nor unregistered is one. */
@@ -148,7 +144,7 @@ export class Agent {
     const context = { home: this.home, http: this.#http, settings: this.settings, identity };
     const registration = await this.#track(register(context, { ...request, providerUrl: url }, signal));
     this.#session = undefined;
-    this.#registered = registration.profile.name;
+    this.#registered = registration.profile.directory;
     return registration;
   }
 

@@ -64,8 +64,13 @@ export async function prepareRegistration(home: Home, name: string, existing: Pr
 
 /** `agents/<agent id>` -> `<name>`: AI Maestro moves `agents/<name>` away only where nothing has the id's name. */
 export async function linkToName(home: Home, of: { name: string; directory: string }, agentId: string): Promise<void> {
-  const isOurs = isNamed(of.directory, of.name) && isLinkName(agentId);
+  const isOurs = isNamed(of.directory, of.name) && isLinkName(agentId) && (await isInAgents(home, of.directory));
   if (isOurs) await home.disk.symlink(of.name, join(home.agents, agentId));
+}
+
+/** False for the protocol's single-agent layout, which keeps its agent in the root, and for what `AMP_DIR` names elsewhere. */
+async function isInAgents(home: Home, directory: string): Promise<boolean> {
+  return (await home.disk.realDirectory(dirname(directory))) === (await home.disk.realDirectory(home.agents));
 }
 
 function isNamed(directory: string, name: string): boolean {
@@ -120,8 +125,7 @@ export async function keepRegistration(
   const config = join(directory, "config.json");
   await disk.write(config, json(mergedConfig(await readObject(disk, config), fields)), SECRET_MODE);
   await disk.write(join(directory, "IDENTITY.md"), identityText(fields), PUBLIC_MODE);
-  // The protocol's single-agent layout keeps its one agent in the root, which no name under `agents/` stands for.
-  if (dirname(directory) === (await disk.realDirectory(home.agents))) {
+  if (await isInAgents(home, directory)) {
     await linkAgentId(home, prepared, fields.providerAgentId, directory);
     await indexName(home, prepared.name, fields.providerAgentId, directory);
   }
@@ -259,7 +263,7 @@ function isLinkName(agentId: string): boolean {
 export async function indexName(home: Home, name: string, agentId: string, directory: string): Promise<void> {
   const add = () => addToIndex(home, name, agentId, directory);
   await withLock(home.disk, join(home.root, ".index.lock"), async () => {
-    while (await add()) await pause(INDEX_RECHECK);
+    for (let attempt = 1; attempt < CHANGE_ATTEMPTS && (await add()); attempt++) await pause(INDEX_RECHECK);
   });
 }
 

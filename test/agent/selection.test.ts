@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { Disk } from "../../src/store/disk.ts";
@@ -55,6 +55,22 @@ describe("an agent's directory", () => {
     expect(await startAgent({ root, env: { ...env, AMP_DIR: path.join(root, "no") } }).identity()).toMatchObject({
       kind: "none",
     });
+  });
+
+  it("named by AMP_DIR outside the root is registered there, and is itself at once", async () => {
+    const provider = await embedded();
+    const root = scratchRoot();
+    await startAgent({ root, provider }).register({ name: "dora" });
+    const directory = path.join(scratchRoot(), "dora");
+    mkdirSync(path.dirname(directory), { recursive: true });
+    renameSync(path.join(root, "agents", "dora"), directory);
+    rmSync(path.join(directory, "registrations"), { recursive: true });
+    rmSync(path.join(directory, "api_key"));
+    const agent = startAgent({ root: scratchRoot(), provider, env: { AMP_DIR: directory } });
+    const { outcome, profile } = await agent.register({ name: "dora" });
+    expect([outcome, profile.directory]).toEqual(["new", directory]);
+    expect(await agent.address()).toBe(profile.address);
+    expect((await agent.waiting()).messages).toEqual([]);
   });
 
   it("in the root counts as one of several", async () => {
