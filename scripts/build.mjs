@@ -33,12 +33,14 @@ const executable = await build({
   minify: true,
   legalComments: "linked",
   metafile: true,
-  plugins: [connectionsOnly()],
+  plugins: [connectionsOnly(), hookApart()],
   // Packages written as CommonJS (undici) ask for Node's modules by `require`, which an ES module does not have.
   banner: {
     js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',
   },
 });
+// One file, because each file of a program costs it a millisecond, and a hook has few.
+await build({ ...common, entryPoints: { hook: "src/cli/commands/hook.ts" }, minify: true });
 await build({ ...common, entryPoints: ["src/index.ts"], packages: "external" });
 declarations();
 await makeRunnable(path.join(dist, "bin.js"));
@@ -64,6 +66,16 @@ function connectionsOnly() {
         contents: 'export { default as Agent } from "undici/lib/dispatcher/agent.js";',
         resolveDir: root,
       }));
+    },
+  };
+}
+
+/** The hook is built by itself; see below. */
+function hookApart() {
+  return {
+    name: "hook-apart",
+    setup({ onResolve }) {
+      onResolve({ filter: /\/commands\/hook\.ts$/ }, () => ({ path: "./hook.js", external: true }));
     },
   };
 }

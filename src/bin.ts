@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-import { setFlagsFromString } from "node:v8";
-import { main } from "./cli/cli.ts";
 
-// undici's parser is WebAssembly, and V8 optimises it in the background. Nothing here needs that speed, but the process
-// could not end before it is done: 100 ms, in which a host expects a server to be gone.
-setFlagsFromString("--liftoff-only");
 // A reader that went away (`amp-mcp inbox | head -1`) is no failure.
 process.stdout.on("error", () => {});
-process.exitCode = await main(process.argv.slice(2), process.env);
+const args = process.argv.slice(2);
+const [command, ...rest] = args;
+// A hook runs at every turn of a host and may take half as long again as an empty program: no command line is loaded.
+const isHook = command === "hook" && !rest.some((word) => word === "--help" || word === "-h");
+if (isHook && rest.includes("--fetch")) await (await import("./cli/hook/fetch.ts")).fetchFirst(rest, process.env);
+process.exitCode = isHook
+  ? await (await import("./cli/commands/hook.ts")).hookCommand(rest, process.env)
+  : await (await import("./cli/cli.ts")).main(args, process.env);
 process.exit();

@@ -3,10 +3,11 @@ import { Http, type HttpOptions } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
 import { discover, type Found } from "../client/provider.ts";
 import { AmpError, toAmpError } from "../errors.ts";
+import { readPublicKey } from "../store/agent-keys.ts";
 import { Disk } from "../store/disk.ts";
 import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
-import { type RegisteredProfile, readProfile, readPublicKey } from "../store/profile.ts";
+import { type RegisteredProfile, readProfile } from "../store/profile.ts";
 import { restoreConfig } from "../store/registration.ts";
 import { parseAddress } from "../wire/address.ts";
 import { type Flag, flagsOf } from "../wire/flags.ts";
@@ -14,6 +15,8 @@ import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
 import { payloadInFull } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
+import type { News } from "./announce.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { Draft } from "./compose.ts";
 import { firstRegistered, type Identity, identityOf, requireRegistered, resolveIdentity } from "./identity.ts";
 import type { KeyLedger } from "./key-ledger.ts";
@@ -69,6 +72,8 @@ export class Agent {
   readonly #pickFirst: boolean;
   readonly #log: (line: string) => void;
   readonly #running = new Set<Promise<unknown>>();
+  /** New mail, once started: by a server, not by a command. */
+  readonly arrivals: Arrivals;
   #session: Session | undefined;
   /** The directory of the agent registered by this process, which it acts as from then on. */
   #registered: string | undefined;
@@ -81,6 +86,16 @@ export class Agent {
     this.#store = new MessageStore(this.home.disk);
     this.#pickFirst = options.pickFirst ?? false;
     this.#log = options.log ?? (() => {});
+    this.arrivals = new Arrivals({
+      home: this.home,
+      session: () => this.#open(),
+      forget: (session) => {
+        if (this.#session === session) this.#session = undefined;
+      },
+      elsewhere: async () => 0,
+      now: this.#now,
+      log: (thrown) => this.log(thrown),
+    });
   }
 
   /** The agent's address, for the first line of every answer; `undefined` while there is none. Never throws. */
@@ -184,6 +199,30 @@ export class Agent {
     });
   }
 
+  /** Brings what the provider's queue shows to disk and says how much of it is new. Nothing else is changed. */
+  async fetch(signal?: AbortSignal): Promise<number> {
+    return this.#withSession(async ({ mailbox, client }) =>
+      mailbox.receive((await client.pending({ signal })).messages),
+    );
+  }
+
+  /** Unread mail that the assistant was not told about, to be told by the caller. Never throws. */
+  async news(): Promise<News | undefined> {
+    const session = await this.#open().catch(() => undefined);
+    return session?.announcer.claim();
+  }
+
+  /** Notes what became of news: told if `isTold` says so, left to others if not. Ends before this agent is closed. */
+  async settle(news: News, isTold: Promise<boolean>): Promise<void> {
+    await this.#track(isTold.then((told) => (told ? news.told() : news.withdraw())));
+  }
+
+  /** Notes that the assistant has been shown that these wait, so that it is not told again. Never throws. */
+  async noteTold(ids: readonly string[]): Promise<void> {
+    const session = await this.#open().catch(() => undefined);
+    await this.#track(session?.announcer.noteTold(ids) ?? Promise.resolve());
+  }
+
   /** The API key that another program has put in place of the one in use. */
   async #renewedKey({ directory, apiKey }: RegisteredProfile): Promise<string | undefined> {
     const now = (await readProfile(this.home.disk, directory)).apiKey;
@@ -249,9 +288,10 @@ export class Agent {
    * which a moment is granted.
    */
   async close(): Promise<void> {
+    const arrivals = this.arrivals.close();
     await this.#http.close();
     const moment = new AbortController();
-    await Promise.race([Promise.allSettled(this.#running), pause(CLOSE_GRACE, undefined, moment)]);
+    await Promise.race([Promise.allSettled([arrivals, ...this.#running]), pause(CLOSE_GRACE, undefined, moment)]);
     moment.abort();
   }
 

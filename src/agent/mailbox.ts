@@ -4,10 +4,11 @@ import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
 import { withLock } from "../store/lock.ts";
 import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
-import { type RegisteredProfile, readPublicKey } from "../store/profile.ts";
-import { sameKey } from "../wire/keys.ts";
+import type { RegisteredProfile } from "../store/profile.ts";
+import type { UnreadFile } from "../store/unread.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
+import { Inboxes } from "./inboxes.ts";
 
 /** What waits for the agent at this moment, and how sure that is. */
 export interface Waiting {
@@ -37,13 +38,13 @@ export interface Acknowledged {
  */
 export class Mailbox {
   readonly #home: Home;
+  readonly #inboxes: Inboxes;
   readonly #profile: RegisteredProfile;
   readonly #client: ProviderClient;
   readonly #store: MessageStore;
   /** Apart from what was received: a message to ourselves has one id in both. */
   readonly #sentCopies: MessageStore;
   readonly #now: () => number;
-  #directories: { stamp: string; found: readonly string[] } | undefined;
   /** Ids that the provider's queue showed when it was last looked at; `undefined` before the first look. */
   #queued: ReadonlySet<string> | undefined;
   /** Signature to the earliest message that has it, as the disk was at the last look. */
@@ -51,6 +52,7 @@ export class Mailbox {
 
   constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
     this.#home = home;
+    this.#inboxes = new Inboxes(home, profile);
     this.#profile = profile;
     this.#client = client;
     this.#store = store;
@@ -63,11 +65,11 @@ export class Mailbox {
    * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
    */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    const before = await this.#store.files(await this.#inboxes());
+    const before = await this.#store.files(await this.#inboxes.directories());
     const queue = await this.#fetchQueue(signal);
     this.#queued = queue.ids;
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
-    const { messages, unreadable } = await this.#list(await this.#inboxes());
+    const { messages, unreadable } = await this.#list(await this.#inboxes.directories());
     const waiting: StoredMessage[] = [];
     const goneElsewhere: StoredMessage[] = [];
     const leftInQueue: string[] = [];
@@ -112,9 +114,12 @@ export class Mailbox {
    * A kept copy stops waiting when its entry has left the queue before its time: another tool acknowledged it. An
    * entry that expired, or that another provider held, still waits here; nobody has dealt with it.
    */
-  #wasHeldHere(stored: StoredMessage): boolean {
-    const isExpired = Date.parse(stored.message.expiresAt ?? "") <= this.#now();
-    return stored.queuedAt === this.#client.base && !isExpired;
+  #isHeldHere(queuedAt: string | undefined, expiresAt: number): boolean {
+    return queuedAt === this.#client.base && !(expiresAt <= this.#now());
+  }
+
+  #wasHeldHere({ queuedAt, message }: StoredMessage): boolean {
+    return this.#isHeldHere(queuedAt, Date.parse(message.expiresAt ?? ""));
   }
 
   /**
@@ -128,7 +133,7 @@ export class Mailbox {
       for (;;) {
         const page = await this.#client.pending({ signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
-        for (const message of page.messages) if (!this.#store.isKept(message.envelope.id)) await this.#keep(message);
+        await this.receive(page.messages);
         look.ids = new Set(ids);
         look.behind = page.remaining;
         look.unreadable = page.unreadable;
@@ -146,13 +151,43 @@ export class Mailbox {
     }
   }
 
-  async #keep(message: Message): Promise<void> {
-    await this.#store.keep(this.#inbox, message, { at: new Date(this.#now()), from: this.#client.base });
+  /**
+   * Keeps on disk what a provider handed out, and changes nothing else anywhere.
+   *
+   * @returns How many of these were not there yet.
+   */
+  async receive(messages: readonly Message[]): Promise<number> {
+    let fresh = 0;
+    for (const message of messages) {
+      if (!this.#store.isKept(message.envelope.id) && (await this.#keep(message))) fresh += 1;
+    }
+    return fresh;
+  }
+
+  /**
+   * Which of these messages another tool has taken off the provider's queue since they were kept; none where the
+   * provider does not show the whole of it in time.
+   */
+  async goneFromQueue(messages: readonly UnreadFile[], deadline: number): Promise<ReadonlySet<string>> {
+    const held = messages.filter(({ queuedAt, expiresAt }) => this.#isHeldHere(queuedAt, expiresAt));
+    if (held.length === 0) return new Set();
+    const page = await this.#client.pending({ deadline }).catch(() => undefined);
+    if (page === undefined || page.remaining > 0 || page.unreadable > 0) return new Set();
+    const queued = new Set(page.messages.map(({ envelope }) => envelope.id));
+    return new Set(held.map(({ id }) => id).filter((id) => !queued.has(id)));
+  }
+
+  #keep(message: Message): Promise<boolean> {
+    return this.#store.keep(this.#inboxes.own, message, {
+      at: new Date(this.#now()),
+      from: this.#client.base,
+      isQueued: true,
+    });
   }
 
   /** Marks the copies as waiting on disk alone, then takes the page off the queue. */
   async #release(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    const { messages } = await this.#list(await this.#inboxes());
+    const { messages } = await this.#list(await this.#inboxes.directories());
     const page = messages.filter((stored) => ids.includes(idOf(stored)));
     await this.#whileMarking(async () => {
       for (const stored of page) if (!stored.isReleased) await this.#store.release(stored);
@@ -198,7 +233,7 @@ export class Mailbox {
 
   /** Everything that was ever received and is still on disk. */
   async received(): Promise<StoredMessage[]> {
-    return (await this.#list(await this.#inboxes())).messages;
+    return (await this.#list(await this.#inboxes.directories())).messages;
   }
 
   /** Both sides of every exchange that is still on disk. */
@@ -212,7 +247,7 @@ export class Mailbox {
     const waiting = new Set(messages.map(idOf));
     if (offline !== undefined)
       for (const stored of await this.received()) if (this.#mayWait(stored)) waiting.add(idOf(stored));
-    const old = await this.#store.acknowledgedBefore(await this.#inboxes(), this.#now() - age);
+    const old = await this.#store.acknowledgedBefore(await this.#inboxes.directories(), this.#now() - age);
     const paths = old.filter(({ id }) => !waiting.has(id)).map(({ path }) => path);
     if (!isDryRun) for (const path of paths) await this.#home.disk.remove(path);
     return paths;
@@ -287,48 +322,8 @@ export class Mailbox {
     return listed;
   }
 
-  get #inbox(): string {
-    return join(this.#profile.directory, "messages", "inbox");
-  }
-
   get #sent(): string {
     return join(this.#profile.directory, "messages", "sent");
-  }
-
-  /**
-   * Tools file under the name, the indexed id or the agent id; often these are one directory. One that holds another
-   * key is another agent's, whatever an index says.
-   */
-  async #inboxes(): Promise<string[]> {
-    const found = await this.#ownDirectories();
-    const inboxes = found.map((agent) => this.#home.disk.realDirectory(join(agent, "messages", "inbox")));
-    return [...new Set((await Promise.all(inboxes)).filter((path) => path !== undefined))];
-  }
-
-  /** Looked for again when the index or a name in `agents/` has changed: every list asks twice. */
-  async #ownDirectories(): Promise<readonly string[]> {
-    const { disk, indexFile, agents } = this.#home;
-    const stamp = `${disk.stamp(indexFile)} ${disk.stamp(agents)}`;
-    if (this.#directories?.stamp !== stamp) this.#directories = { stamp, found: await this.#findDirectories() };
-    return this.#directories.found;
-  }
-
-  async #findDirectories(): Promise<string[]> {
-    const { name, agentId, directory } = this.#profile;
-    const indexed = (await this.#home.index()).get(name);
-    const own = await this.#home.disk.realDirectory(directory);
-    const found = new Set(own === undefined ? [] : [own]);
-    for (const id of [indexed, agentId, name]) {
-      const real = id === undefined ? undefined : await this.#home.inside(join(this.#home.agents, id));
-      if (real !== undefined && !found.has(real) && (await this.#isOurs(real))) found.add(real);
-    }
-    return [...found];
-  }
-
-  async #isOurs(directory: string): Promise<boolean> {
-    const theirs = await readPublicKey(this.#home.disk, directory);
-    const ours = theirs && (await readPublicKey(this.#home.disk, this.#profile.directory));
-    return theirs === undefined || (ours !== undefined && sameKey(theirs, ours));
   }
 }
 

@@ -1,10 +1,14 @@
 import type { Http } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
 import { ProviderClient } from "../client/provider.ts";
+import { readPublicKey } from "../store/agent-keys.ts";
 import type { Home } from "../store/home.ts";
 import { KnownKeys } from "../store/known-keys.ts";
 import type { MessageStore } from "../store/messages.ts";
-import { type RegisteredProfile, readPublicKey } from "../store/profile.ts";
+import type { RegisteredProfile } from "../store/profile.ts";
+import type { UnreadFile } from "../store/unread.ts";
+import { FRESH, QUEUE_LOOK } from "../wire/limits.ts";
+import { Announcer } from "./announce.ts";
 import { KeyLedger } from "./key-ledger.ts";
 import { Mailbox } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
@@ -14,8 +18,10 @@ import { Trust } from "./trust.ts";
 /** Everything that is open for one registered agent, for as long as its API key holds. */
 export interface Session {
   profile: RegisteredProfile;
+  client: ProviderClient;
   mailbox: Mailbox;
   outbox: Outbox;
+  announcer: Announcer;
   trust: Trust;
   ledger: KeyLedger;
 }
@@ -32,10 +38,16 @@ export function openSession({ home, http, store, settings, now }: SessionParts, 
   const client = new ProviderClient(http, apiBase(settings, profile), profile.apiKey);
   const mailbox = new Mailbox(home, profile, client, store, now);
   const keys = new KnownKeys(home, profile.directory);
+  const gone = (messages: readonly UnreadFile[]) => {
+    const old = messages.filter(({ changedAt }) => now() - changedAt > FRESH);
+    return mailbox.goneFromQueue(old, QUEUE_LOOK);
+  };
   const ownKey = () => readPublicKey(home.disk, profile.directory);
   return {
     profile,
+    client,
     mailbox,
+    announcer: new Announcer(home, profile, now, { gone }),
     outbox: new Outbox(home, profile, client, mailbox, now),
     trust: new Trust(keys, client, { addresses: [profile.address, ...profile.otherAddresses], key: ownKey }, now),
     ledger: new KeyLedger(keys, client, mailbox, now),

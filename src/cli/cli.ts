@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../version.ts";
 import type { Output } from "./output.ts";
@@ -14,6 +15,9 @@ AMP_CONFIRM_SEND=external|always|never, AMP_REPLY_LIMIT=N, AMP_LOG=debug`;
  * @returns the exit status: 0 done, 1 failed, 2 wrong usage.
  */
 export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  // undici's parser is WebAssembly, and V8 optimises it in the background. Nothing here needs that speed, but the
+  // process could not end before it is done: 100 ms, in which a host expects a server to be gone.
+  setFlagsFromString("--liftoff-only");
   const output: Output = {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),

@@ -3,6 +3,8 @@ import { sameAddress } from "../wire/address.ts";
 import {
   API_BASE,
   acknowledgedSchema,
+  type Count,
+  countSchema,
   type Discovery,
   discoverySchema,
   PATHS,
@@ -17,7 +19,7 @@ import {
 } from "../wire/api.ts";
 import { parseJson } from "../wire/json.ts";
 import { parsePublicKey } from "../wire/keys.ts";
-import { PENDING_PAGE, PROBE_DEADLINE } from "../wire/limits.ts";
+import { LONG_POLL_GRACE, PENDING_PAGE, PROBE_DEADLINE } from "../wire/limits.ts";
 import { type Message, readMessage } from "../wire/message.ts";
 import { redact, withoutKey } from "../wire/secrets.ts";
 import { errorBody, parseAnswer, refusal } from "./answer.ts";
@@ -91,6 +93,25 @@ export interface PendingPage {
   unreadable: number;
   /** How many more wait behind this page. */
   remaining: number;
+  /** What to ask `after`, of a provider that lists `notify:v1`. */
+  nextCursor: string | undefined;
+}
+
+export interface PendingQuery {
+  limit?: number;
+  /** Only what was queued after this cursor. */
+  after?: string | undefined;
+  /** Milliseconds that the provider may hold the request until there is something. */
+  wait?: number;
+  deadline?: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** The provider no longer knows a cursor (HTTP 410): the next look has to be without one. */
+export class CursorExpired extends AmpError {
+  constructor(refused: AmpError) {
+    super("bad_answer", { message: refused.message, next: "Ask again without a cursor.", mender: "time" });
+  }
 }
 
 /** One provider with one agent's API key. Its answers are checked against `wire/api`; its words never contain the key. */
@@ -111,23 +132,46 @@ export class ProviderClient {
     return parseAnswer(routedSchema, answer, "send");
   }
 
+  /** What the provider says it can do in `/info`; nothing where it has no such page. */
+  async capabilities(signal?: AbortSignal): Promise<readonly string[]> {
+    const url = new URL(this.base + PATHS.info);
+    const answer = await this.#http.request({ method: "GET", url, deadline: PROBE_DEADLINE, signal });
+    if (answer.status >= 400 && answer.status < 500) return [];
+    return parseAnswer(discoverySchema, answer, "status", this.#quotable(answer)).capabilities;
+  }
+
+  /** How much waits, without the messages, and the cursor for "everything up to now". */
+  async count(signal?: AbortSignal): Promise<Count> {
+    const answer = this.#quotable(await this.#call("GET", PATHS.count, { deadline: PROBE_DEADLINE, signal }));
+    return parseAnswer(countSchema, answer, "list");
+  }
+
   /**
    * The oldest messages of the queue, which stay in it. A page too large to take is asked for again with fewer
    * messages, down to one.
+   *
+   * @throws CursorExpired for an `after` that the provider does not know.
    */
-  async pending(
-    options: { limit?: number; deadline?: number; signal?: AbortSignal | undefined } = {},
-  ): Promise<PendingPage> {
-    const limit = options.limit ?? PENDING_PAGE;
+  async pending(query: PendingQuery = {}): Promise<PendingPage> {
+    const { limit = PENDING_PAGE, after, wait = 0 } = query;
+    const search = new URLSearchParams({
+      limit: String(limit),
+      ...(after === undefined ? {} : { after }),
+      ...(wait === 0 ? {} : { wait: String(Math.round(wait / 1000)) }),
+    });
+    const deadline = query.deadline ?? (wait === 0 ? undefined : wait + LONG_POLL_GRACE);
+    const options = { signal: query.signal, ...(deadline === undefined ? {} : { deadline }) };
     try {
-      const answer = await this.#call("GET", `${PATHS.pending}?limit=${limit}`, options);
-      const { messages: items, remaining = 0 } = parseAnswer(pendingSchema, answer, "list", this.#quotable(answer));
+      const answer = await this.#call("GET", `${PATHS.pending}?${search}`, options);
+      if (answer.status === 410) throw new CursorExpired(refusal(this.#quotable(answer), "list"));
+      const parsed = parseAnswer(pendingSchema, answer, "list", this.#quotable(answer));
+      const { messages: items, remaining = 0, next_cursor: nextCursor } = parsed;
       const messages = items.map(readMessage).filter((message) => message !== undefined);
-      return { messages, unreadable: items.length - messages.length, remaining };
+      return { messages, unreadable: items.length - messages.length, remaining, nextCursor };
     } catch (thrown) {
       const isPageTooLarge = thrown instanceof AmpError && thrown.code === "too_large" && limit > 1;
       if (!isPageTooLarge) throw thrown;
-      return this.pending({ ...options, limit: Math.ceil(limit / 10) });
+      return this.pending({ ...query, limit: Math.ceil(limit / 10) });
     }
   }
 

@@ -36,6 +36,7 @@ export async function serve(agent: Agent): Promise<void> {
   // Each answer that waits for a slow host listens for its turn; that is no leak to warn of.
   process.stdout.setMaxListeners(0);
   const connection = serveStdio(() => createServer(agent));
+  agent.arrivals.start();
   await ended;
   await connection.close();
 }

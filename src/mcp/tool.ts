@@ -7,6 +7,7 @@ import type {
 } from "@modelcontextprotocol/server";
 import * as z from "zod";
 import type { Agent } from "../agent/agent.ts";
+import { newsLine } from "../agent/announce.ts";
 import { toAmpError } from "../errors.ts";
 import { checkArguments } from "./arguments.ts";
 import { Person, Question } from "./person.ts";
@@ -22,7 +23,12 @@ export interface ToolAnswer {
   structured?: Record<string, unknown>;
   /** Something of what was asked for was not done. */
   isError?: boolean;
+  /** Ids of messages that this answer shows or counts: the assistant need not be told that they wait. */
+  shown?: readonly string[];
 }
+
+/** Tells the host how far a long call has come, if it wants to know: seconds, of how many, in words. */
+export type Progress = (done: number, total: number, words: string) => Promise<void>;
 
 export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
   name: string;
@@ -32,7 +38,15 @@ export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
   annotations: ToolAnnotations;
   /** Asks hosts that hide tools behind a search to show this one at once. */
   isAlwaysLoaded?: boolean;
-  run(agent: Agent, args: z.output<z.ZodObject<Shape>>, signal: AbortSignal, person: Person): Promise<ToolAnswer>;
+  /** For tools that deal with the mail itself: their results carry no line about new mail. */
+  isAboutMail?: boolean;
+  run(
+    agent: Agent,
+    args: z.output<z.ZodObject<Shape>>,
+    signal: AbortSignal,
+    person: Person,
+    progress: Progress,
+  ): Promise<ToolAnswer>;
 }
 
 /** A tool, ready to be put on a server. */
@@ -41,19 +55,30 @@ export interface Tool {
   register(server: McpServer, agent: Agent): void;
 }
 
-/** A tool is data and a short handler; this is the one place that checks arguments and turns errors into results. */
+/**
+ * A tool is data and a short handler; this is the one place that checks arguments, turns errors into results, and adds
+ * the line about new mail.
+ */
 export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<Shape>): Tool {
   const call = async (server: McpServer, agent: Agent, given: unknown, context: ServerContext) => {
+    const { signal } = context.mcpReq;
+    void agent.arrivals.activity();
+    const answer = await outcome(server, agent, given, context);
+    if (answer instanceof Question) return answer.request();
+    const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news();
+    if (news) void agent.settle(news, isWritten(signal));
+    if (answer.shown?.length) void agent.noteTold(answer.shown);
+    return result(agent, answer, news && newsLine(news));
+  };
+  const outcome = async (server: McpServer, agent: Agent, given: unknown, context: ServerContext) => {
     try {
       const args = checkArguments(spec.name, spec.input, given);
-      // The address is asked for afterwards: a registration changes it.
-      const answer = await spec.run(agent, args, context.mcpReq.signal, new Person(server, context));
-      return await result(agent, answer);
+      const person = new Person(server, context);
+      return await spec.run(agent, args, context.mcpReq.signal, person, progressOf(context));
     } catch (thrown) {
-      if (thrown instanceof Question) return thrown.request();
-      const error = toAmpError(thrown);
+      if (thrown instanceof Question) return thrown;
       agent.log(thrown);
-      return result(agent, { text: errorText(error), isError: true });
+      return { text: errorText(toAmpError(thrown)), isError: true };
     }
   };
   return {
@@ -67,14 +92,32 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
   };
 }
 
-async function result(agent: Agent, answer: ToolAnswer): Promise<CallToolResult> {
-  const text = `${header(await agent.headline())}\n${answer.text}`;
+/** The address is asked for at the end: a registration changes it. */
+async function result(agent: Agent, answer: ToolAnswer, mail: string | undefined): Promise<CallToolResult> {
+  const lines = [header(await agent.headline()), answer.text, ...(mail === undefined ? [] : [`mail: ${mail}`])];
   const address = (await agent.address()) ?? null;
+  const facts = { agent: address, ...answer.structured, ...(mail === undefined ? {} : { mail }) };
   return {
-    content: [{ type: "text", text }],
-    ...(answer.structured ? { structuredContent: { agent: address, ...answer.structured } } : {}),
+    content: [{ type: "text", text: lines.join("\n") }],
+    ...(answer.structured ? { structuredContent: facts } : {}),
     ...(answer.isError ? { isError: true } : {}),
   };
+}
+
+/** Whether the result that is about to be returned reached the host's pipe, and not a call that was cancelled. */
+async function isWritten(signal: AbortSignal): Promise<boolean> {
+  await new Promise((resolve) => setImmediate(() => process.stdout.write("", resolve)));
+  return !signal.aborted;
+}
+
+function progressOf({ mcpReq }: ServerContext): Progress {
+  const token = mcpReq._meta?.progressToken;
+  if (token === undefined) return async () => {};
+  return (progress, total, message) =>
+    mcpReq.notify({
+      method: "notifications/progress",
+      params: { progressToken: token, progress, total, message },
+    });
 }
 
 /**

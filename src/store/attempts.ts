@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import * as z from "zod";
 import { parseJson } from "../wire/json.ts";
 import { ATTEMPTS_MAX, CONFIG_FILE_MAX_BYTES, REPEAT_KEY_WINDOW } from "../wire/limits.ts";
-import { type Disk, SECRET_MODE } from "./disk.ts";
+import { type Disk, randomHex, SECRET_MODE } from "./disk.ts";
 
 /** A message that was handed to a provider, or may have been. */
 const attemptSchema = z.object({
@@ -70,7 +70,7 @@ export class Attempts {
 
   /** Away first, then removed: of two processes only one takes it, and nobody removes what came after it. */
   async #takeAway(key: string): Promise<void> {
-    const aside = join(this.#directory, `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
+    const aside = join(this.#directory, `.${process.pid}.${randomHex()}.tmp`);
     if (await this.#disk.takeAway(this.#path(key), aside)) await this.#disk.remove(aside);
   }
 

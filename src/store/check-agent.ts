@@ -3,10 +3,11 @@ import { isObject, parseJson, text } from "../wire/json.ts";
 import { derFingerprint, fingerprint, parsePublicKey, publicKeyToPem, sameKey } from "../wire/keys.ts";
 import { CONFIG_FILE_MAX_BYTES, MESSAGE_FILE_MAX_BYTES } from "../wire/limits.ts";
 import { readMessage } from "../wire/message.ts";
+import { readKeyPair } from "./agent-keys.ts";
 import { PRIVATE_DIRECTORY_MODE, PUBLIC_MODE, SECRET_MODE } from "./disk.ts";
 import type { Finding } from "./findings.ts";
 import type { Home } from "./home.ts";
-import { type Profile, privateKeyFile, publicKeyFile, readKeyPair, readObject } from "./profile.ts";
+import { type Profile, privateKeyFile, publicKeyFile, readObject } from "./profile.ts";
 import { restoreConfig } from "./registration.ts";
 
 /** What is wrong with one agent's directory. */

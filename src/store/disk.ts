@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { readFileSync, renameSync, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -91,7 +90,7 @@ export class Disk {
   }
 
   async #temporary(path: string, content: string, mode: number, isFlushed = true): Promise<string> {
-    const temporary = join(dirname(path), `.${process.pid}.${randomBytes(6).toString("hex")}.tmp`);
+    const temporary = join(dirname(path), `.${process.pid}.${randomHex()}.tmp`);
     this.#before("open", temporary);
     try {
       const file = await fs.open(temporary, "wx", mode);
@@ -105,6 +104,19 @@ export class Disk {
     } catch (thrown) {
       await fs.rm(temporary, { force: true });
       throw storageFailed("write", path, thrown);
+    }
+  }
+
+  /** Gives a file the present time; `false` where there is none. */
+  async touch(path: string): Promise<boolean> {
+    this.#before("touch", path);
+    try {
+      const now = new Date();
+      await fs.utimes(path, now, now);
+      return true;
+    } catch (thrown) {
+      if (isAbsent(thrown)) return false;
+      throw storageFailed("touch", path, thrown);
     }
   }
 
@@ -219,6 +231,13 @@ export class Disk {
 /** Whether a file name is one that `Disk` gives to a file that is not complete yet, or `withLock` to a lock taken over. */
 export function isTemporary(name: string): boolean {
   return /^\.(?:\d+|.+\.lock)\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
+/** 12 digits, to keep names apart, never to keep them secret: `node:crypto` takes longer to load than a hook has. */
+export function randomHex(): string {
+  return Math.floor(Math.random() * 2 ** 48)
+    .toString(16)
+    .padStart(12, "0");
 }
 
 function contentOf(path: string): string | undefined {

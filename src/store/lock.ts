@@ -1,32 +1,63 @@
-import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmpError, systemCode } from "../errors.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import { LOCK_GUARD_STALE, LOCK_PAUSE, LOCK_STALE, LOCK_WAIT } from "../wire/limits.ts";
-import { type Disk, SECRET_MODE } from "./disk.ts";
+import { type Disk, randomHex, SECRET_MODE } from "./disk.ts";
 
 /**
  * Runs `work` while this process holds the lock file at `path`. The ecosystem's scripts take no locks; this one
  * orders our own processes. A lock whose process is gone, or which is older than any work takes, is taken away.
+ *
+ * @param wait Milliseconds to wait for another process.
+ * @throws AmpError `locked` when they are over.
  */
-export async function withLock<T>(disk: Disk, path: string, work: () => Promise<T>): Promise<T> {
-  const holder = JSON.stringify({ pid: process.pid, host: hostname(), token: randomBytes(8).toString("hex") });
-  const until = Date.now() + LOCK_WAIT;
-  for (;;) {
-    const found = await look(path);
-    if (found === undefined && (await disk.create(path, holder, SECRET_MODE, false))) break;
-    if (found?.isAbandoned) await takeAway(disk, path, found.content);
-    else if (Date.now() > until) throw lockedError(path);
-    else if (found !== undefined) await pause(LOCK_PAUSE);
+export async function withLock<T>(
+  disk: Disk,
+  path: string,
+  work: () => Promise<T>,
+  wait: number = LOCK_WAIT,
+): Promise<T> {
+  const until = Date.now() + wait;
+  let lock = await tryLock(disk, path);
+  while (lock === undefined) {
+    if (Date.now() > until) throw lockedError(path, wait);
+    await pause(LOCK_PAUSE);
+    lock = await tryLock(disk, path);
   }
   try {
     return await work();
   } finally {
-    // Only our own: after a takeover the file at this path is somebody else's.
-    if ((await look(path))?.content === holder) await disk.remove(path);
+    await lock.release();
   }
+}
+
+export interface Lock {
+  /** Says that the holder is still there; `false` where somebody else has taken the lock over. */
+  renew(): Promise<boolean>;
+  /** Removes the lock if it is still this one: after a takeover the file at its path is somebody else's. */
+  release(): Promise<void>;
+}
+
+/**
+ * The lock if nobody has it, for as long as the caller likes. Who holds one for longer renews it.
+ *
+ * @param stale Milliseconds after which a lock that nobody renewed is abandoned.
+ */
+export async function tryLock(disk: Disk, path: string, stale: number = LOCK_STALE): Promise<Lock | undefined> {
+  const holder = JSON.stringify({ ...thisProcess(), token: randomHex() + randomHex() });
+  const isOurs = async () => (await look(path, stale))?.content === holder;
+  const found = await look(path, stale);
+  if (found?.isAbandoned) await takeAway(disk, path, found.content, stale);
+  else if (found !== undefined) return undefined;
+  if (!(await disk.create(path, holder, SECRET_MODE, false))) return undefined;
+  return {
+    renew: async () => (await isOurs()) && disk.touch(path),
+    release: async () => {
+      if (await isOurs()) await disk.remove(path);
+    },
+  };
 }
 
 interface Found {
@@ -34,11 +65,11 @@ interface Found {
   isAbandoned: boolean;
 }
 
-async function look(path: string): Promise<Found | undefined> {
+async function look(path: string, stale: number): Promise<Found | undefined> {
   try {
     const content = await fs.readFile(path, "utf8");
     const { mtimeMs } = await fs.stat(path);
-    return { content, isAbandoned: isGone(content) || Date.now() - mtimeMs > LOCK_STALE };
+    return { content, isAbandoned: isGone(content) || Date.now() - mtimeMs > stale };
   } catch (thrown) {
     if (systemCode(thrown) === "ENOENT") return undefined;
     throw thrown;
@@ -47,7 +78,16 @@ async function look(path: string): Promise<Found | undefined> {
 
 /** Whether the process named in a lock has ended. Of other hosts (a shared home) only age can tell. */
 function isGone(content: string): boolean {
-  const holder = parseJson(content);
+  return hasEnded(parseJson(content));
+}
+
+/** Who holds something: the process, by its id and its machine. */
+export function thisProcess(): { pid: number; host: string } {
+  return { pid: process.pid, host: hostname() };
+}
+
+/** Whether a holder, as `thisProcess` named it, has ended on this very machine. */
+export function hasEnded(holder: unknown): boolean {
   if (!isObject(holder) || typeof holder.pid !== "number" || holder.host !== hostname()) return false;
   try {
     process.kill(holder.pid, 0);
@@ -61,10 +101,11 @@ function isGone(content: string): boolean {
  * Removes an abandoned lock. A guard named after that very lock lets one waiter do it: a second one, slower, would find
  * the lock of somebody who came in meanwhile. A guard whose own process ended in between is removed after a while.
  */
-async function takeAway(disk: Disk, path: string, content: string): Promise<void> {
+async function takeAway(disk: Disk, path: string, content: string, stale: number): Promise<void> {
+  const { createHash } = await import("node:crypto");
   const guard = `${path}.${createHash("sha256").update(content).digest("hex").slice(0, 12)}.tmp`;
   if (await disk.create(guard, "", SECRET_MODE, false)) {
-    if ((await look(path))?.content === content) await disk.remove(path);
+    if ((await look(path, stale))?.content === content) await disk.remove(path);
     await disk.remove(guard);
   } else {
     if (await disk.isOlderThan(guard, LOCK_GUARD_STALE)) await disk.remove(guard);
@@ -72,9 +113,9 @@ async function takeAway(disk: Disk, path: string, content: string): Promise<void
   }
 }
 
-function lockedError(path: string): AmpError {
+function lockedError(path: string, wait: number): AmpError {
   return new AmpError("locked", {
-    message: `Another process has held ${path} for more than ${LOCK_WAIT / 1000} s.`,
+    message: `Another process has held ${path} for more than ${wait / 1000} s.`,
     notDone: "nothing was changed.",
     next: "Call again in a moment. If no other amp-mcp is running, remove that file.",
     mender: "time",

@@ -25,6 +25,15 @@ export interface StoredMessage {
   receivedAt: number;
 }
 
+/** Where a message came from. */
+export interface Received {
+  at: Date;
+  /** Base of the provider. */
+  from: string;
+  /** It waits in the provider's queue, too. */
+  isQueued: boolean;
+}
+
 interface Cached {
   about: Stats;
   stored: StoredMessage | undefined;
@@ -127,8 +136,12 @@ export class MessageStore {
     return stored;
   }
 
-  /** Keeps a message from the provider's queue; of several processes one makes the file, the others find it. */
-  async keep(inbox: string, message: Message, received: { at: Date; from: string }): Promise<void> {
+  /**
+   * Keeps a message from a provider; of several processes one makes the file, the others find it.
+   *
+   * @returns Whether this call made it.
+   */
+  async keep(inbox: string, message: Message, received: Received): Promise<boolean> {
     const directory = join(inbox, addressDirectory(message.envelope.from));
     await this.#disk.makeDirectory(directory);
     const at = received.at.toISOString();
@@ -140,20 +153,21 @@ export class MessageStore {
       local: {
         received_at: at,
         status: "unread",
-        delivery_method: "relay",
+        delivery_method: received.isQueued ? "relay" : "dashboard",
         fetched_from: received.from,
         expires_at: message.expiresAt ?? null,
       },
     };
-    await this.#place(directory, message.envelope.id, file);
+    return this.#place(directory, message.envelope.id, file);
   }
 
   /** Under the id's own name, or under its hash where a file of another id has that name (case makes no difference). */
-  async #place(directory: string, id: string, file: object, isFlushed = true): Promise<void> {
+  async #place(directory: string, id: string, file: object, isFlushed = true): Promise<boolean> {
     for (const name of [messageFileName(id), hashedFileName(id)]) {
       const path = join(directory, name);
-      if (await this.#disk.create(path, json(file), SECRET_MODE, isFlushed)) return;
-      if ((await this.#load(path))?.message.envelope.id === id) return;
+      const isFree = look(path) === undefined;
+      if (isFree && (await this.#disk.create(path, json(file), SECRET_MODE, isFlushed))) return true;
+      if ((await this.#load(path))?.message.envelope.id === id) return false;
     }
     throw storageFailed("keep a message in", directory, undefined);
   }

@@ -2,7 +2,6 @@ import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmpError } from "../errors.ts";
 import { isObject, parseJson, text } from "../wire/json.ts";
-import { type KeyPair, keyPairFromPem, parsePublicKey } from "../wire/keys.ts";
 import { CONFIG_FILE_MAX_BYTES, TORN_AGE, TORN_LOOKS, TORN_PAUSE } from "../wire/limits.ts";
 import type { Disk } from "./disk.ts";
 
@@ -158,14 +157,22 @@ export function publicKeyFile(directory: string): string {
   return join(directory, "keys", "public.pem");
 }
 
-/** The agent's key pair; `undefined` where there is no private key, or none that can be read as Ed25519. */
-export async function readKeyPair(disk: Disk, directory: string): Promise<KeyPair | undefined> {
-  const pem = await disk.read(privateKeyFile(directory), CONFIG_FILE_MAX_BYTES);
-  return pem === undefined ? undefined : keyPairFromPem(pem);
+/**
+ * Whether a directory may be another one of the same agent: it holds the same key file, or none. The files' text is
+ * compared, because the code for keys takes longer to load than a hook has.
+ */
+export async function holdsSameKey(disk: Disk, theirs: string, ours: string): Promise<boolean> {
+  let holdsAny = false;
+  for (const file of [publicKeyFile, privateKeyFile]) {
+    const [their, our] = await Promise.all([theirs, ours].map((directory) => pemBody(disk, file(directory))));
+    if (their !== undefined && our !== undefined) return their === our;
+    holdsAny ||= their !== undefined;
+  }
+  return !holdsAny;
 }
 
-/** The public half alone, from `public.pem` or, where that is missing, from the private key. */
-export async function readPublicKey(disk: Disk, directory: string): Promise<Uint8Array | undefined> {
-  const pem = await disk.read(publicKeyFile(directory), CONFIG_FILE_MAX_BYTES);
-  return (pem === undefined ? undefined : parsePublicKey(pem)) ?? (await readKeyPair(disk, directory))?.publicKey;
+async function pemBody(disk: Disk, path: string): Promise<string | undefined> {
+  const pem = await disk.read(path, CONFIG_FILE_MAX_BYTES);
+  const body = /-----BEGIN [A-Z ]+-----([A-Za-z0-9+/=\s]+)-----END/.exec(pem?.replaceAll("\\n", "\n") ?? "")?.[1];
+  return body?.replace(/\s/g, "");
 }

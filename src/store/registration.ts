@@ -7,6 +7,7 @@ import type { Registered } from "../wire/api.ts";
 import { isObject } from "../wire/json.ts";
 import { fingerprint, generateKeyPair, type KeyPair, privateKeyToPem, publicKeyToPem, sameKey } from "../wire/keys.ts";
 import { CHANGE_ATTEMPTS, CONFIG_FILE_MAX_BYTES, INDEX_RECHECK } from "../wire/limits.ts";
+import { readKeyPair, readPublicKey } from "./agent-keys.ts";
 import { PUBLIC_MODE, SECRET_MODE } from "./disk.ts";
 import type { Home } from "./home.ts";
 import { identityText } from "./identity-file.ts";
@@ -16,11 +17,9 @@ import {
   privateKeyFile,
   publicKeyFile,
   type RegisteredProfile,
-  readKeyPair,
   readObject,
   readObjectToChange,
   readProfile,
-  readPublicKey,
 } from "./profile.ts";
 
 /** An agent that has its keys and its place, and can be registered with a provider. */

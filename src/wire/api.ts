@@ -12,6 +12,7 @@ export const PATHS = {
   register: "/register",
   route: "/route",
   pending: "/messages/pending",
+  count: "/messages/pending/count",
   resolve: "/agents/resolve",
 } as const;
 
@@ -69,7 +70,16 @@ export type Routed = z.infer<typeof routedSchema>;
 export const pendingSchema = z.looseObject({
   messages: z.array(z.unknown()),
   remaining: z.number().int().nonnegative().optional().catch(undefined),
+  next_cursor: line,
 });
+
+/** What is new, without messages (draft of the protocol, section 12.3). */
+export const countSchema = z.looseObject({
+  count: z.number().int().nonnegative(),
+  oldest_queued_at: line.nullable(),
+  cursor: z.string().min(1),
+});
+export type Count = z.infer<typeof countSchema>;
 
 export const acknowledgedSchema = z.looseObject({ acknowledged: z.union([z.boolean(), z.number()]).catch(false) });
 

@@ -95,10 +95,59 @@ export const TORN_AGE = 1_000;
 /** Looks at such a file, and the pause between two: a script's write takes a millisecond or two. */
 export const TORN_LOOKS = 5;
 export const TORN_PAUSE = 10;
+/** Times of directories are coarse, some to 10 ms: one that changed so shortly before it was listed is listed again. */
+export const RACY_AGE = 100;
 /** Attempts to change a file that others change at the same moment. */
 export const CHANGE_ATTEMPTS = 50;
 /** After which an entry of ours in a shared index is looked for again: scripts read, merge and replace without a lock. */
 export const INDEX_RECHECK = 50;
+
+// ---- Announcing ----
+
+/** Telling takes milliseconds; who has not done it by then is hanging, and another process tells instead. */
+export const CLAIM_STALE = 10_000;
+/** How long an announcement is remembered after its message stopped waiting: what another process just looked at. */
+export const TOLD_KEPT = 10 * 60_000;
+/** How long an announcement waits for the ledger. A result or a hook is not held up for it; the next one tells. */
+export const LEDGER_WAIT = 250;
+/** What may lie between a file's own time and this machine's clock where the directory is on another one. */
+export const CLOCK_SLACK = 10_000;
+
+/** An event that a host hands to a hook; the answer of a tool may be in it. */
+export const HOOK_EVENT_MAX_BYTES = 64 * 1024 * 1024;
+
+// ---- Receiving ----
+
+/** Between two looks at the disk, at the receiver's lock and at its bell; watches tell most of it earlier. */
+export const TICK = 1_000;
+/** Between two attempts to begin, while nobody is registered or the provider refuses the API key. */
+export const UNREGISTERED_PAUSE = 5_000;
+/** The receiver of a machine says that often that it is there; one that is silent for so long has lost its place. */
+export const LEASE_RENEWAL = 10_000;
+export const LEASE_STALE = 45_000;
+/** Mail that came in so short ago need not be looked for in the queue before it is told about. */
+export const FRESH = 2_000;
+/** How long a result may wait for that look. */
+export const QUEUE_LOOK = 500;
+
+/** How long a provider may hold a long-poll. The protocol's draft allows 30 s; proxies cut off at 30 or 60. */
+export const LONG_POLL = 25_000;
+/** What an answer to it may take longer than that. */
+export const LONG_POLL_GRACE = 10_000;
+/** An empty answer within this time was not held: then the provider is asked as seldom as one that cannot hold. */
+export const LONG_POLL_HELD = 1_000;
+/** Pauses between two questions to a provider without long-poll: right after activity, and after minutes without. */
+export const IDLE_MIN = 1_000;
+export const IDLE_MAX = 30_000;
+/** Pauses while a provider fails: it is back soon after a restart, and nobody floods it until then. */
+export const FAILED_MIN = 1_000;
+export const FAILED_MAX = 15_000;
+/** Questions that may follow each other at once, and the milliseconds after which one more may. */
+export const BURST = 40;
+export const BURST_REFILL = 200;
+
+/** Directories that are watched: systems give a user some thousand watches for all programs. */
+export const WATCHES_MAX = 256;
 
 // ---- What a model reads ----
 

@@ -50,7 +50,8 @@ async function list(agent: Agent, limit: string): Promise<Answer> {
   if (!/^[1-9]\d{0,3}$/.test(limit))
     throw usage(`--limit: expected a number from 1 to 9999, found "${oneLine(limit, 20)}".`);
   const page = await inboxPage(agent, { limit: Number(limit) });
-  const { offline } = page.waiting;
+  const { offline, messages } = page.waiting;
+  await agent.noteTold(messages.map(({ message }) => message.envelope.id));
   const now = Date.now();
   const rows = page.entries.map((entry) => {
     const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;

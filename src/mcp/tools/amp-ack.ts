@@ -18,6 +18,7 @@ export const ampAck = defineTool({
     all: z.boolean().optional().describe("Everything that waits, seen or not"),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
+  isAboutMail: true,
   async run(agent, { message_ids = [], all = false }, signal) {
     if (all === message_ids.length > 0) throw eitherIdsOrAll(all);
     return ackAnswer(await agent.acknowledge(all ? "all" : message_ids, signal));

@@ -16,7 +16,12 @@ export const ampInbox = defineTool({
   }),
   annotations: { readOnlyHint: true, openWorldHint: false },
   isAlwaysLoaded: true,
+  isAboutMail: true,
   async run(agent, args, signal) {
-    return { text: inboxText(await inboxPage(agent, args, signal), Date.now()) };
+    const page = await inboxPage(agent, args, signal);
+    return {
+      text: inboxText(page, Date.now()),
+      shown: page.waiting.messages.map(({ message }) => message.envelope.id),
+    };
   },
 });

@@ -17,6 +17,7 @@ export const ampRead = defineTool({
     response_format: z.enum(["concise", "detailed"]).optional().describe("detailed adds times, thread and file"),
   }),
   annotations: { readOnlyHint: true, openWorldHint: false },
+  isAboutMail: true,
   async run(agent, { message_ids, offset = 0, response_format }, signal) {
     if (offset > 0 && message_ids.length > 1) throw offsetWithMany();
     const found = await agent.read(message_ids, signal);
@@ -26,7 +27,8 @@ export const ampRead = defineTool({
     if (messages.length === 0 && first !== undefined) throw unknownMessage(first);
     const view = viewMessages(messages, { offset, now: Date.now(), isDetailed: response_format === "detailed" });
     const unknown = missing.map((id) => `unknown id "${oneLine(id, 80)}": neither waiting nor kept on this machine`);
-    return { text: [...unknown, view].join("\n\n"), isError: missing.length > 0 };
+    const shown = messages.map(({ stored }) => stored.message.envelope.id);
+    return { text: [...unknown, view].join("\n\n"), isError: missing.length > 0, shown };
   },
 });
 

@@ -1,0 +1,120 @@
+import { toAmpError } from "../errors.ts";
+import { Announced } from "../store/announced.ts";
+import type { Home } from "../store/home.ts";
+import type { Profile } from "../store/profile.ts";
+import { type Look, type UnreadFile, UnreadFiles } from "../store/unread.ts";
+import { CLOCK_SLACK } from "../wire/limits.ts";
+import { Inboxes } from "./inboxes.ts";
+
+/** Unread messages that the caller, and nobody else, is to tell about; one of both methods is to follow. */
+export interface News {
+  messages: readonly UnreadFile[];
+  urgent: number;
+  /** False where the ledger could not be written: the same messages may be told about again. */
+  isRecorded: boolean;
+  /** They were told about. */
+  told(hook?: string): Promise<void>;
+  /** They were not; others may. */
+  withdraw(): Promise<void>;
+}
+
+/** Which of these messages another tool has taken off the provider's queue; empty where that cannot be said. */
+export type GoneFromQueue = (messages: readonly UnreadFile[]) => Promise<ReadonlySet<string>>;
+
+/**
+ * Tells about each message once, however many processes serve the agent (law 4). It decides from the disk, where every
+ * message is before it is told about (law 2), and changes no message.
+ */
+export class Announcer {
+  readonly #files: UnreadFiles;
+  readonly #inboxes: Inboxes;
+  readonly #ledger: Announced;
+  readonly #gone: GoneFromQueue;
+  /** Told about by this process while the ledger could not be written. */
+  readonly #toldHere = new Set<string>();
+  #known: { stamp: string | undefined; untold: ReadonlySet<string>; of: ReadonlyMap<string, unknown> } | undefined;
+
+  constructor(home: Home, profile: Profile, now: () => number, options: { since?: number; gone?: GoneFromQueue } = {}) {
+    this.#files = new UnreadFiles(options.since);
+    this.#inboxes = new Inboxes(home, profile);
+    this.#ledger = new Announced(home.disk, profile.directory, now);
+    this.#gone = options.gone ?? (async () => new Set());
+  }
+
+  /** For a process that looks once: passes over what was told about long ago without reading it. */
+  static async forOneLook(home: Home, profile: Profile, now: () => number): Promise<Announcer> {
+    const lookedAt = await new Announced(home.disk, profile.directory, now).lookedAt();
+    return new Announcer(home, profile, now, { since: lookedAt - CLOCK_SLACK });
+  }
+
+  /** What lies unread on disk. */
+  async look(): Promise<Look> {
+    return this.#files.look(await this.#inboxes.directories());
+  }
+
+  /** Claims what is unread and was told to nobody; `undefined` where there is nothing. Never throws. */
+  async claim(): Promise<News | undefined> {
+    const look = await this.look();
+    const untold = await this.#untold(look);
+    if (untold.length === 0) return undefined;
+    const gone = await this.#gone(untold);
+    const isDue = (id: string) => {
+      const message = look.unread.get(id);
+      return message !== undefined && !gone.has(id) && UnreadFiles.isStillUnread(message);
+    };
+    const complete = look.isComplete ? { waiting: new Set(look.unread.keys()), at: look.at } : undefined;
+    try {
+      const ids = untold.map(({ id }) => id);
+      return this.#news(look, await this.#ledger.claim(ids, isDue, complete), true);
+    } catch (thrown) {
+      // Held by another process: it tells, or the next call does. Unwritable: better twice than never.
+      if (toAmpError(thrown).code === "locked") return undefined;
+      const due = untold.map(({ id }) => id).filter((id) => !this.#toldHere.has(id) && isDue(id));
+      return this.#news(look, due, false);
+    }
+  }
+
+  /** Notes that these were told about in another way: a list that the assistant asked for showed them. Never throws. */
+  async noteTold(ids: readonly string[]): Promise<void> {
+    const untold = await this.#ledger.untold(ids).catch(() => ids);
+    if (untold.length > 0) await this.#ledger.settle(untold, true).catch(() => this.#remember(untold));
+  }
+
+  hookRanAt(host: string): Promise<number | undefined> {
+    return this.#ledger.hookRanAt(host);
+  }
+
+  /** Asked with each result of a tool: the ledger is read when it or the mail has changed. */
+  async #untold({ unread }: Look): Promise<UnreadFile[]> {
+    const { stamp } = this.#ledger;
+    const known = this.#known !== undefined && this.#known.stamp === stamp && sameKeys(this.#known.of, unread);
+    const untold = (known && this.#known?.untold) || new Set(await this.#ledger.untold(unread.keys()));
+    this.#known = { stamp, untold, of: unread };
+    return [...unread.values()].filter(({ id }) => untold.has(id));
+  }
+
+  #news({ unread }: Look, ids: readonly string[], isRecorded: boolean): News | undefined {
+    const messages = ids.map((id) => unread.get(id)).filter((message) => message !== undefined);
+    if (messages.length === 0) return undefined;
+    return {
+      messages,
+      urgent: messages.filter(({ isUrgent }) => isUrgent).length,
+      isRecorded,
+      told: (hook) => this.#ledger.settle(ids, true, hook).catch(() => this.#remember(ids)),
+      withdraw: () => this.#ledger.settle(ids, false).catch(() => {}),
+    };
+  }
+
+  #remember(ids: readonly string[]): void {
+    for (const id of ids) this.#toldHere.add(id);
+  }
+}
+
+function sameKeys(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  return a.size === b.size && [...a.keys()].every((id) => b.has(id));
+}
+
+/** The one line: counts only, since it stands outside every fence. `amp_inbox` is where to go on. */
+export function newsLine({ messages, urgent }: News): string {
+  return `${messages.length} new${urgent > 0 ? `, ${urgent} urgent` : ""}: amp_inbox`;
+}

@@ -1,0 +1,186 @@
+import { join } from "node:path";
+import { type AmpError, toAmpError } from "../errors.ts";
+import { SECRET_MODE } from "../store/disk.ts";
+import type { Home } from "../store/home.ts";
+import { type Lock, tryLock } from "../store/lock.ts";
+import { Watch } from "../store/watch.ts";
+import { IDLE_MIN, LEASE_RENEWAL, LEASE_STALE, TICK, UNREGISTERED_PAUSE } from "../wire/limits.ts";
+import { Pause } from "./pause.ts";
+import { Receiver, type Way } from "./receive.ts";
+import type { Session } from "./session.ts";
+
+/** How mail comes in at this moment, for a status. */
+export interface Receiving {
+  /** This process asks the provider; otherwise another one of this machine does, and leaves the mail on disk. */
+  isHere: boolean;
+  way: Way | undefined;
+  problem: AmpError | undefined;
+}
+
+export interface ArrivalsOptions {
+  home: Home;
+  /** Throws while nobody is registered. */
+  session: () => Promise<Session>;
+  /** Called when the provider refuses the API key; the next `session` is with the key that is on disk then. */
+  forget: (session: Session) => void;
+  elsewhere: (session: Session, signal: AbortSignal) => Promise<number>;
+  now: () => number;
+  log: (thrown: unknown) => void;
+}
+
+/**
+ * New mail for one agent, from every source, while a server runs. The disk is where they meet: its directories are
+ * watched, and looked at now and then, since watches lose events. One process of the machine, the holder of a lock
+ * file, also receives from the provider; another takes over when it has ended.
+ */
+export class Arrivals {
+  readonly #options: ArrivalsOptions;
+  readonly #closing = new AbortController();
+  readonly #listeners = new Set<() => void>();
+  readonly #tick = new Pause();
+  readonly #receiverPause = new Pause();
+  #running: Promise<void> | undefined;
+  #receiver: Receiver | undefined;
+  #unread: ReadonlySet<string> = new Set();
+  #bell: string | undefined;
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to receive; a second call does nothing. */
+  start(): void {
+    this.#running ??= this.#run(this.#closing.signal);
+  }
+
+  /** Called whenever the set of unread messages has changed. Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** An answer may be near: whichever process receives asks more often for a while. Never throws. */
+  async activity(): Promise<void> {
+    if (this.#running === undefined) return;
+    this.#tick.shorten(0);
+    if (this.#receiver) return this.#hurry();
+    try {
+      const { profile } = await this.#options.session();
+      const bell = bellOf(profile.directory);
+      const { disk } = this.#options.home;
+      if (!(await disk.touch(bell))) await disk.create(bell, "", SECRET_MODE, false);
+    } catch (thrown) {
+      this.#options.log(thrown);
+    }
+  }
+
+  get receiving(): Receiving | undefined {
+    if (this.#running === undefined) return undefined;
+    const { way, problem } = this.#receiver ?? {};
+    return { isHere: this.#receiver !== undefined, way, problem };
+  }
+
+  /** Ends receiving and gives the lock back. Closing twice is fine. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#running;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const session = await this.#options.session().catch(() => undefined);
+      if (session === undefined) await this.#tick.for(UNREGISTERED_PAUSE, signal);
+      else await this.#follow(session, signal).catch((thrown: unknown) => this.#failed(session, thrown, signal));
+    }
+  }
+
+  /** The key may have been renewed, the directory may have been moved: begin anew, not at once. */
+  async #failed(session: Session, thrown: unknown, signal: AbortSignal): Promise<void> {
+    this.#options.log(thrown);
+    this.#options.forget(session);
+    await this.#tick.for(UNREGISTERED_PAUSE, signal);
+  }
+
+  /** Until aborted, or until the provider refuses the API key. */
+  async #follow(session: Session, signal: AbortSignal): Promise<void> {
+    const { disk } = this.#options.home;
+    const { directory } = session.profile;
+    const watch = new Watch(() => this.#tick.shorten(0));
+    const receiving = new AbortController();
+    const stop = () => receiving.abort();
+    signal.addEventListener("abort", stop, { once: true });
+    let lock: Lock | undefined;
+    let renewedAt = performance.now();
+    let received: Promise<void> | undefined;
+    let failure: AmpError | undefined;
+    try {
+      while (!receiving.signal.aborted) {
+        watch.follow([directory, ...(await this.#look(session))]);
+        if (lock === undefined) {
+          lock = await tryLock(disk, join(directory, ".receiver.lock"), LEASE_STALE);
+          if (lock) {
+            received = this.#receive(session, receiving.signal).catch((thrown: unknown) => {
+              failure = toAmpError(thrown);
+              receiving.abort();
+            });
+          }
+        } else if (performance.now() - renewedAt > LEASE_RENEWAL) {
+          renewedAt = performance.now();
+          // Asleep for too long, this process was taken for dead.
+          if (!(await lock.renew())) receiving.abort();
+        }
+        this.#listenForBell(directory);
+        await this.#tick.for(TICK, receiving.signal);
+      }
+    } finally {
+      receiving.abort();
+      signal.removeEventListener("abort", stop);
+      watch.close();
+      await received;
+      await lock?.release();
+    }
+    if (failure) throw failure;
+  }
+
+  async #receive(session: Session, signal: AbortSignal): Promise<void> {
+    const { client, mailbox } = session;
+    const receiver = new Receiver(client, mailbox, {
+      now: this.#options.now,
+      pause: (milliseconds, stop) => this.#receiverPause.for(milliseconds, stop),
+      elsewhere: (stop) => this.#options.elsewhere(session, stop),
+    });
+    this.#receiver = receiver;
+    try {
+      const onArrival = () => void this.#look(session).catch(this.#options.log);
+      await receiver.run(onArrival, signal);
+    } finally {
+      this.#receiver = undefined;
+    }
+  }
+
+  /** Looks at the disk, tells of a change, and says which directories to watch. */
+  async #look({ announcer }: Session): Promise<string[]> {
+    const { unread, directories } = await announcer.look();
+    const ids = new Set(unread.keys());
+    const isSame = ids.size === this.#unread.size && [...ids].every((id) => this.#unread.has(id));
+    this.#unread = ids;
+    if (!isSame) for (const listener of this.#listeners) listener();
+    return directories;
+  }
+
+  #listenForBell(directory: string): void {
+    const rung = this.#options.home.disk.stamp(bellOf(directory));
+    if (this.#receiver && rung !== this.#bell) this.#hurry();
+    this.#bell = rung;
+  }
+
+  #hurry(): void {
+    this.#receiver?.activity();
+    this.#receiverPause.shorten(IDLE_MIN);
+  }
+}
+
+/** Touched by a process that does not receive itself, for the one that does. */
+function bellOf(directory: string): string {
+  return join(directory, ".receiver.bell");
+}

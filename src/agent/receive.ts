@@ -1,0 +1,144 @@
+import { CursorExpired, type ProviderClient } from "../client/provider.ts";
+import { type AmpError, toAmpError } from "../errors.ts";
+import { LONG_POLL, LONG_POLL_HELD } from "../wire/limits.ts";
+import type { Mailbox } from "./mailbox.ts";
+import { Pace } from "./pace.ts";
+
+/** How mail comes from a provider, by what it says it can do; `undefined` before it was asked. */
+export type Way = "long-poll" | "count" | "poll";
+
+/** What one look at the provider brought. */
+interface Round {
+  arrived: number;
+  /** The provider held the request, or has more to show: the next one may follow at once. */
+  goesOn: boolean;
+}
+
+export interface ReceiverOptions {
+  now: () => number;
+  /** Resolves after that many milliseconds, or earlier when the receiver is to look now. Rejects when aborted. */
+  pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
+  /** Looks at a place where mail lies besides the queue, and says how much of it is new. */
+  elsewhere?: ((signal: AbortSignal) => Promise<number>) | undefined;
+}
+
+/**
+ * Brings a provider's mail to disk as it comes: by long-poll where the provider lists `notify:longpoll`, by the count
+ * call where it lists `notify:v1` (draft of the protocol, section 12.3), else by asking for the queue. Takes nothing
+ * off the queue and marks nothing. One process does this for an agent; see `Arrivals`.
+ */
+export class Receiver {
+  readonly #client: ProviderClient;
+  readonly #mailbox: Mailbox;
+  readonly #options: ReceiverOptions;
+  readonly #pace: Pace;
+  #way: Way | undefined;
+  #cursor: string | undefined;
+  #counted: string | undefined;
+  #problem: AmpError | undefined;
+
+  constructor(client: ProviderClient, mailbox: Mailbox, options: ReceiverOptions) {
+    this.#client = client;
+    this.#mailbox = mailbox;
+    this.#options = options;
+    this.#pace = new Pace(options.now);
+  }
+
+  get way(): Way | undefined {
+    return this.#way;
+  }
+
+  /** Why the provider could not be asked the last time. */
+  get problem(): AmpError | undefined {
+    return this.#problem;
+  }
+
+  /** A tool was called, or somebody waits: ask more often for a while. */
+  activity(): void {
+    this.#pace.activity();
+  }
+
+  /**
+   * Receives until aborted.
+   *
+   * @param onArrival Called when new mail is safely on disk.
+   * @throws AmpError `unauthorized` when the provider refuses the API key; other failures are tried again.
+   */
+  async run(onArrival: () => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) await this.#options.pause(await this.#next(onArrival, signal), signal);
+  }
+
+  async #next(onArrival: () => void, signal: AbortSignal): Promise<number> {
+    try {
+      const { arrived, goesOn } = await this.#round(signal);
+      this.#problem = undefined;
+      if (arrived > 0) onArrival();
+      return arrived > 0 || goesOn ? this.#pace.goOn(arrived > 0) : this.#pace.quiet();
+    } catch (thrown) {
+      if (signal.aborted) return 0;
+      this.#problem = toAmpError(thrown);
+      if (this.#problem.code === "unauthorized") throw this.#problem;
+      // It may be another provider, or another version, that answers next time.
+      if (!(thrown instanceof CursorExpired)) this.#way = undefined;
+      this.#cursor = undefined;
+      this.#counted = undefined;
+      return this.#pace.failed();
+    }
+  }
+
+  async #round(signal: AbortSignal): Promise<Round> {
+    this.#way ??= wayOf(await this.#client.capabilities(signal));
+    const round = await this.#look(this.#way, signal);
+    const elsewhere = (await this.#options.elsewhere?.(signal)) ?? 0;
+    return { ...round, arrived: round.arrived + elsewhere };
+  }
+
+  #look(way: Way, signal: AbortSignal): Promise<Round> {
+    if (way === "poll") return this.#poll(signal);
+    if (way === "count") return this.#count(signal);
+    return this.#cursor === undefined ? this.#begin(signal) : this.#longPoll(this.#cursor, signal);
+  }
+
+  async #poll(signal: AbortSignal): Promise<Round> {
+    const { messages } = await this.#client.pending({ signal });
+    return { arrived: await this.#mailbox.receive(messages), goesOn: false };
+  }
+
+  /** The cursor is taken before the look, so that nothing falls between both. */
+  async #count(signal: AbortSignal): Promise<Round> {
+    const { count, cursor } = await this.#client.count(signal);
+    const state = `${count} ${cursor}`;
+    if (state === this.#counted) return { arrived: 0, goesOn: false };
+    const page = await this.#client.pending({ after: this.#cursor, signal });
+    const arrived = await this.#mailbox.receive(page.messages);
+    const hasMore = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== this.#cursor;
+    this.#cursor = hasMore ? page.nextCursor : cursor;
+    if (!hasMore) this.#counted = state;
+    return { arrived, goesOn: hasMore };
+  }
+
+  /** The whole queue once, as far as the provider shows it; from there on only what comes after. */
+  async #begin(signal: AbortSignal): Promise<Round> {
+    const { cursor } = await this.#client.count(signal).catch(() => ({ cursor: undefined }));
+    const page = await this.#client.pending({ signal });
+    const arrived = await this.#mailbox.receive(page.messages);
+    this.#cursor = page.nextCursor ?? cursor;
+    return { arrived, goesOn: this.#cursor !== undefined };
+  }
+
+  async #longPoll(cursor: string, signal: AbortSignal): Promise<Round> {
+    const startedAt = performance.now();
+    const page = await this.#client.pending({ after: cursor, wait: LONG_POLL, signal });
+    const isHeld = performance.now() - startedAt > LONG_POLL_HELD;
+    const arrived = await this.#mailbox.receive(page.messages);
+    // Without a cursor to go on from, the same messages would come again at once.
+    this.#cursor = page.nextCursor ?? (page.messages.length > 0 ? undefined : cursor);
+    const isNext = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== cursor;
+    return { arrived, goesOn: isHeld || isNext };
+  }
+}
+
+function wayOf(capabilities: readonly string[]): Way {
+  if (capabilities.includes("notify:longpoll")) return "long-poll";
+  return capabilities.includes("notify:v1") ? "count" : "poll";
+}

@@ -1,0 +1,63 @@
+import { writeSync } from "node:fs";
+import { Announcer, type News, newsLine } from "../../agent/announce.ts";
+import { resolveIdentity } from "../../agent/identity.ts";
+import { readSettings, type Settings } from "../../agent/settings.ts";
+import { Disk } from "../../store/disk.ts";
+import { Home } from "../../store/home.ts";
+import type { Profile } from "../../store/profile.ts";
+import { readEvent } from "../hook/event.ts";
+import { answerOf, HOOK_HOSTS, momentOf } from "../hook/hosts.ts";
+import { type HookOptions, readOptions } from "../hook/options.ts";
+
+/**
+ * Run by a host at its own events: puts one line before its model where there is unread mail that nobody told it about,
+ * else prints nothing. Decides from the disk alone. A host takes a failing hook
+ * for a fault of its own, so the exit status is 0 but for wrong usage (1, which hosts only report: 2 would block them).
+ */
+export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const options = readOptions(args);
+  if (options === undefined) {
+    process.stderr.write(
+      `amp-mcp hook: expected --host and one of ${HOOK_HOSTS.join(", ")}; also: --agent NAME, --directory DIR, --provider URL, --fetch.\n`,
+    );
+    return 1;
+  }
+  try {
+    const event = readEvent();
+    const name = typeof event?.hook_event_name === "string" ? event.hook_event_name : "";
+    const moment = momentOf(options.host, name);
+    if (moment === undefined || isSubagent(event)) return 0;
+    const news = await findNews(options, env);
+    if (news === undefined) return 0;
+    // A block that cannot be noted would be repeated at each stop, for ever.
+    if (moment === "stop" && !news.isRecorded) return 0;
+    print(`${JSON.stringify(answerOf(name, moment, `Agent mail: ${newsLine(news)}`))}\n`);
+    await news.told(options.host);
+  } catch (thrown) {
+    if (env.AMP_LOG === "debug") process.stderr.write(`amp-mcp hook: ${String(thrown)}\n`);
+  }
+  return 0;
+}
+
+/** A subagent does a part of somebody's work; the mail is for who gave it that work. */
+function isSubagent(event: Record<string, unknown> | undefined): boolean {
+  return typeof event?.agent_id === "string" && event.agent_id !== "";
+}
+
+async function findNews(options: HookOptions, env: NodeJS.ProcessEnv): Promise<News | undefined> {
+  const settings = readSettings(options, env);
+  const home = new Home(settings.root.value, new Disk());
+  const profile = await profileOf(home, settings);
+  if (profile === undefined) return undefined;
+  return (await Announcer.forOneLook(home, profile, Date.now)).claim();
+}
+
+async function profileOf(home: Home, settings: Settings): Promise<Profile | undefined> {
+  const identity = await resolveIdentity(home, settings);
+  return identity.kind === "none" ? undefined : identity.profile;
+}
+
+function print(text: string): void {
+  let left = Buffer.from(text, "utf8");
+  while (left.length > 0) left = left.subarray(writeSync(1, left));
+}

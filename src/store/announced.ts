@@ -1,0 +1,159 @@
+import { join } from "node:path";
+import { isObject, parseJson } from "../wire/json.ts";
+import { CLAIM_STALE, LEDGER_WAIT, MESSAGE_FILE_MAX_BYTES, TOLD_KEPT } from "../wire/limits.ts";
+import { type Disk, SECRET_MODE } from "./disk.ts";
+import { hasEnded, thisProcess, withLock } from "./lock.ts";
+
+/** Who is telling about a message at this moment. */
+interface Teller {
+  pid: number;
+  host: string;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+interface Ledger {
+  /** When a message was told about, by id. */
+  told: Map<string, number>;
+  telling: Map<string, Teller>;
+  /** All that was on disk at that time has been told about, or is being told. */
+  lookedAt: number;
+  /** When a hook of a host last ran. */
+  hooks: Map<string, number>;
+}
+
+/**
+ * `announced.json` of one agent: which messages its assistant has been told about, by whichever process. A message is
+ * claimed first and noted as told afterwards; a claim whose process has ended in between is void, so that a message may
+ * be told about twice, but not never. A ledger that is missing or damaged counts as empty, for the same reason, and
+ * nothing is flushed: a power cut ends the sessions that were told.
+ */
+export class Announced {
+  readonly #disk: Disk;
+  readonly #file: string;
+  readonly #lock: string;
+  readonly #now: () => number;
+
+  constructor(disk: Disk, agentDirectory: string, now: () => number) {
+    this.#disk = disk;
+    this.#file = join(agentDirectory, "announced.json");
+    this.#lock = join(agentDirectory, ".announced.lock");
+    this.#now = now;
+  }
+
+  /** Changes whenever the ledger does. */
+  get stamp(): string | undefined {
+    return this.#disk.stamp(this.#file);
+  }
+
+  /** Those of `ids` that nobody has told about; somebody may be doing it at this moment. */
+  async untold(ids: Iterable<string>): Promise<string[]> {
+    const { told } = await this.#read();
+    return [...ids].filter((id) => !told.has(id));
+  }
+
+  /** From when on a look at the disk has to look: 0 where everything may be news. */
+  async lookedAt(): Promise<number> {
+    const { lookedAt, telling } = await this.#read();
+    return [...telling.values()].some((teller) => this.#isVoid(teller)) ? 0 : lookedAt;
+  }
+
+  async hookRanAt(host: string): Promise<number | undefined> {
+    return (await this.#read()).hooks.get(host);
+  }
+
+  /**
+   * Claims those of `ids` that are open and that `isDue` still says yes to, now that nobody else can claim them.
+   *
+   * @param complete The whole of what waits and when it was looked at, where that is known: the ledger forgets the rest.
+   * @returns The ids that are the caller's to tell about; `settle` is to follow.
+   * @throws AmpError `locked` or `storage_failed`: nothing was claimed.
+   */
+  async claim(
+    ids: readonly string[],
+    isDue: (id: string) => boolean,
+    complete?: { waiting: ReadonlySet<string>; at: number },
+  ): Promise<string[]> {
+    return this.#change((ledger) => {
+      const claimed = ids.filter((id) => this.#isOpen(ledger, id) && isDue(id));
+      const teller = { ...thisProcess(), at: this.#now() };
+      for (const id of claimed) ledger.telling.set(id, teller);
+      if (complete !== undefined) this.#tidy(ledger, complete);
+      return claimed;
+    });
+  }
+
+  /** What was told about, or with `false` was not: then others may. */
+  async settle(ids: readonly string[], isTold: boolean, hook?: string): Promise<void> {
+    await this.#change((ledger) => {
+      const at = this.#now();
+      for (const id of ids) {
+        ledger.telling.delete(id);
+        if (isTold) ledger.told.set(id, at);
+      }
+      if (!isTold) ledger.lookedAt = 0;
+      if (hook !== undefined) ledger.hooks.set(hook, at);
+    });
+  }
+
+  #isOpen(ledger: Ledger, id: string): boolean {
+    const teller = ledger.telling.get(id);
+    return !ledger.told.has(id) && (teller === undefined || this.#isVoid(teller));
+  }
+
+  #isVoid(teller: Teller): boolean {
+    return hasEnded(teller) || Math.abs(this.#now() - teller.at) > CLAIM_STALE;
+  }
+
+  #tidy(ledger: Ledger, { waiting, at }: { waiting: ReadonlySet<string>; at: number }): void {
+    for (const [id, told] of ledger.told) if (!waiting.has(id) && at - told > TOLD_KEPT) ledger.told.delete(id);
+    for (const [id, teller] of ledger.telling) if (this.#isVoid(teller) && !waiting.has(id)) ledger.telling.delete(id);
+    ledger.lookedAt = at;
+  }
+
+  #change<T>(change: (ledger: Ledger) => T): Promise<T> {
+    const work = async () => {
+      const ledger = await this.#read();
+      const result = change(ledger);
+      await this.#disk.write(this.#file, written(ledger), SECRET_MODE, false);
+      return result;
+    };
+    return withLock(this.#disk, this.#lock, work, LEDGER_WAIT);
+  }
+
+  async #read(): Promise<Ledger> {
+    const content = await this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES).catch(() => undefined);
+    const file = content === undefined ? undefined : parseJson(content);
+    const { told, telling, looked_at, hooks } = isObject(file) ? file : {};
+    return {
+      told: new Map(entries(told).filter(isTime)),
+      telling: new Map(entries(telling).flatMap(([id, one]) => (isTeller(one) ? [[id, one]] : []))),
+      lookedAt: typeof looked_at === "number" ? looked_at : 0,
+      hooks: new Map(entries(hooks).filter(isTime)),
+    };
+  }
+}
+
+function written({ told, telling, lookedAt, hooks }: Ledger): string {
+  const maps = { told: entriesOf(told), telling: entriesOf(telling), hooks: entriesOf(hooks) };
+  return `${JSON.stringify({ version: 1, looked_at: lookedAt, ...maps })}\n`;
+}
+
+/** Ids are other people's words: `__proto__` is one like any other. */
+function entriesOf<T>(map: Map<string, T>): [string, T][] {
+  return [...map];
+}
+
+function entries(list: unknown): [string, unknown][] {
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((one: unknown) => (Array.isArray(one) && typeof one[0] === "string" ? [[one[0], one[1]]] : []));
+}
+
+function isTime(entry: [string, unknown]): entry is [string, number] {
+  return typeof entry[1] === "number";
+}
+
+function isTeller(value: unknown): value is Teller {
+  if (!isObject(value)) return false;
+  return typeof value.pid === "number" && typeof value.host === "string" && typeof value.at === "number";
+}
