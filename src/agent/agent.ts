@@ -199,6 +199,11 @@ export class Agent {
     });
   }
 
+  /** What waits as far as this machine's disk says. */
+  async waitingOnDisk(): Promise<Waiting> {
+    return this.#withSession(({ mailbox }) => mailbox.waitingOnDisk());
+  }
+
   /** Brings what the provider's queue shows to disk and says how much of it is new. Nothing else is changed. */
   async fetch(signal?: AbortSignal): Promise<number> {
     return this.#withSession(async ({ mailbox, client }) =>

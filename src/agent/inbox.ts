@@ -1,5 +1,5 @@
 import { AmpError } from "../errors.ts";
-import { parseAddress } from "../wire/address.ts";
+import { parseAddress, sameMessageId } from "../wire/address.ts";
 import { ADDRESS_MAX_CHARS, INBOX_DEFAULT, INDEX_SUBJECT_CHARS } from "../wire/limits.ts";
 import { type Envelope, PRIORITIES, payloadInFull, payloadType, priorityOf } from "../wire/message.ts";
 import { oneLine, oneWord, shownId } from "../wire/untrusted.ts";
@@ -15,6 +15,8 @@ export interface InboxQuery {
   cursor?: string | undefined;
   /** Name or address of a sender. */
   from?: string | undefined;
+  /** Only answers to the message with this id. */
+  inReplyTo?: string | undefined;
 }
 
 /** What one message is, without its text. */
@@ -46,6 +48,8 @@ export function indexEntry(envelope: Envelope, judgement: Judgement, receivedAt:
 
 export interface InboxPage {
   entries: IndexEntry[];
+  /** Of the entries, as they are. */
+  ids: string[];
   /** Everything that waits, whatever the query asked for. */
   total: number;
   urgent: number;
@@ -62,8 +66,12 @@ export interface InboxPage {
 
 /** One page of what waits, most urgent first. A cursor names the last message shown, so new mail does not shift it. */
 export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortSignal): Promise<InboxPage> {
-  const waiting = await agent.waiting(signal);
-  const fitting = waiting.messages.filter((item) => query.from === undefined || isFrom(item, query.from));
+  return pageOf(agent, await agent.waiting(signal), query);
+}
+
+/** The page that a query asks for, of what was found waiting. */
+export async function pageOf(agent: Agent, waiting: Waiting, query: InboxQuery): Promise<InboxPage> {
+  const fitting = waiting.messages.filter((item) => fits(item, query));
   const start = query.cursor === undefined ? 0 : startAfter(fitting, query.cursor);
   const page = fitting.slice(start, start + (query.limit ?? INBOX_DEFAULT));
   const isOffline = waiting.offline !== undefined;
@@ -74,6 +82,7 @@ export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortS
   const last = page.at(-1);
   return {
     entries,
+    ids: page.map(({ message }) => message.envelope.id),
     total: waiting.messages.length + waiting.behind,
     urgent: waiting.messages.filter((item) => priorityOf(item.message.envelope) === "urgent").length,
     fitting: fitting.length,
@@ -83,6 +92,11 @@ export async function inboxPage(agent: Agent, query: InboxQuery, signal?: AbortS
     from: query.from,
     waiting,
   };
+}
+
+function fits(item: Item, { from, inReplyTo }: InboxQuery): boolean {
+  if (from !== undefined && !isFrom(item, from)) return false;
+  return inReplyTo === undefined || sameMessageId(item.message.envelope.in_reply_to ?? "", inReplyTo);
 }
 
 function isFrom({ message }: Item, wanted: string): boolean {

@@ -97,6 +97,13 @@ export class Mailbox {
     };
   }
 
+  /** What waits as far as this machine's disk says; the provider is not asked. */
+  async waitingOnDisk(): Promise<Waiting> {
+    const { messages, unreadable } = await this.#list(await this.#inboxes.directories());
+    const unread = messages.filter(({ status }) => status === "unread");
+    return { messages: inOrder(unread), behind: 0, offline: undefined, unreadable: unreadable.length };
+  }
+
   async #markRead(messages: readonly StoredMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const at = new Date(this.#now());

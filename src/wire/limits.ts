@@ -162,6 +162,13 @@ export const INBOX_MAX = 50;
 export const INDEX_SUBJECT_CHARS = 60;
 /** What the end of a server grants to answers that the host has not read yet; see `CLOSE_GRACE`. */
 export const FLUSH_GRACE = 50;
+/** Seconds that `amp_wait` waits: hosts give up on a call that is silent for longer than a minute. */
+export const WAIT_DEFAULT_SECONDS = 20;
+export const WAIT_MAX_SECONDS = 45;
+/** Between two signs of life while it waits, at which the disk is looked at, too; news ends it earlier. */
+export const WAIT_STEP = 2_000;
+/** Messages that it lists. */
+export const WAIT_FOUND = 10;
 /** Ids that the answer to `amp_ack` lists: of hundreds the number says enough. */
 export const ACK_SHOWN = 25;
 /** Ids in one `amp_ack`: the providers' own batch maximum. */

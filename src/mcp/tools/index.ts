@@ -6,6 +6,7 @@ import { ampRegister } from "./amp-register.ts";
 import { ampReply } from "./amp-reply.ts";
 import { ampSend } from "./amp-send.ts";
 import { ampStatus } from "./amp-status.ts";
+import { ampWait } from "./amp-wait.ts";
 
 /** Every tool, in the order in which hosts list them. */
-export const TOOLS: readonly Tool[] = [ampStatus, ampRegister, ampSend, ampReply, ampInbox, ampRead, ampAck];
+export const TOOLS: readonly Tool[] = [ampStatus, ampRegister, ampSend, ampReply, ampInbox, ampRead, ampAck, ampWait];
