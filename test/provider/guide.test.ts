@@ -34,7 +34,7 @@ describe("the guide's curl commands", () => {
       },
     });
     expect(sent.status).toBe(200);
-    expect(sent.body).toMatchObject({ status: "queued", method: "relay" });
+    expect(sent.body).toMatchObject({ status: "queued", method: "relay", basis: "queued" });
     const inbox = await call(url, "GET", "/api/v1/messages/pending", { key: claude.key });
     expect(inbox.body.messages.map(({ id }) => id)).toEqual([sent.body.id]);
   });
