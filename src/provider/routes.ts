@@ -4,10 +4,11 @@ import { createMiddleware } from "hono/factory";
 import { API_BASE, PATHS, WELL_KNOWN } from "../wire/api.ts";
 import { didKey } from "../wire/did.ts";
 import { publicKeyToPem } from "../wire/keys.ts";
-import { ACK_MAX, PENDING_DEFAULT, PENDING_PAGE } from "../wire/limits.ts";
+import { ACK_MAX } from "../wire/limits.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { readBody } from "./body.ts";
 import type { Agent, Directory } from "./directory.ts";
+import { readPendingQuery } from "./pending.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { findRecipient, providerName } from "./recipient.ts";
@@ -31,7 +32,7 @@ export interface Services {
 type Env = { Bindings: HttpBindings; Variables: { agent: Agent } };
 
 const VERSION = "0.1.3";
-const CAPABILITIES = ["registration", "local-delivery", "relay-queue"];
+const CAPABILITIES = ["registration", "local-delivery", "relay-queue", "notify:v1"];
 const FRESH = { "Cache-Control": "no-cache, no-store, must-revalidate" };
 
 /** The guide's API reference, answering as AI Maestro 0.36 does. */
@@ -98,11 +99,14 @@ function mailbox({ directory, apiKeys, queue, rate, tenant, now }: Services): Ho
   });
 
   const list = async (c: Context<Env>) => {
-    const limit = pageSize(c.req.query("limit"));
-    return c.json(await queue.page(c.var.agent.agent_id, limit, now()), 200, FRESH);
+    const { limit, after } = readPendingQuery(c.req.query());
+    return c.json(await queue.page(c.var.agent.agent_id, limit, now(), after), 200, FRESH);
   };
   api.get(PATHS.pending, authenticated, list);
   api.get("/messages", authenticated, list);
+  api.get(`${PATHS.pending}/count`, authenticated, async (c) =>
+    c.json(await queue.count(c.var.agent.agent_id, now()), 200, FRESH),
+  );
 
   const acknowledge = async (c: Context<Env>, id: string | undefined) => {
     if (!id)
@@ -179,11 +183,6 @@ const refuseWebPages = createMiddleware<Env>(async (c, next) => {
   }
   await next();
 });
-
-function pageSize(limit: string | undefined): number {
-  const asked = Number.parseInt(limit ?? "", 10);
-  return asked > 0 ? Math.min(asked, PENDING_PAGE) : PENDING_DEFAULT;
-}
 
 /** The API's base as this very client reached it: another address of this machine may not be listened on. */
 function endpoint(c: Context<Env>): string {

@@ -93,7 +93,7 @@ function shape(body: Record<string, unknown>): unknown {
 }
 
 /** The answer without what section 12 of the protocol has added since the recording; AI Maestro said none of it. */
-function known({ basis, ...rest }: Record<string, unknown>): Record<string, unknown> {
+function known({ basis, next_cursor, ...rest }: Record<string, unknown>): Record<string, unknown> {
   return rest;
 }
 
