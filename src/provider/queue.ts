@@ -59,12 +59,15 @@ export function expiry(now: number): number {
  */
 export class Queue {
   readonly #disk: Disk;
+  readonly #onQueued: (agentId: string) => void;
   /** One for each agent that has asked for its messages, and no agent is ever unregistered. */
   readonly #arrivals = new Map<string, Arrivals>();
   static readonly folder = "queue";
 
-  constructor(disk: Disk) {
+  /** `onQueued` is told of each message when it is on disk. */
+  constructor(disk: Disk, onQueued: (agentId: string) => void) {
     this.#disk = disk;
+    this.#onQueued = onQueued;
   }
 
   /** On disk when this returns. Removes what has expired, since a listing must not. */
@@ -75,6 +78,7 @@ export class Queue {
     const last = files.reduce((highest, file) => Math.max(highest, Number(FILE.exec(file)?.[1] ?? 0)), 0);
     const place = String(last + 1).padStart(PLACE_DIGITS, "0");
     await this.#disk.publish(item, path.join(directory, `${place}_${messageFileName(item.id)}`));
+    this.#onQueued(agentId);
     await Promise.all(files.filter((file) => isExpired(file, now)).map((file) => remove(path.join(directory, file))));
   }
 

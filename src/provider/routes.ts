@@ -8,7 +8,8 @@ import { ACK_MAX } from "../wire/limits.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { readBody } from "./body.ts";
 import type { Agent, Directory } from "./directory.ts";
-import { readPendingQuery } from "./pending.ts";
+import type { Holds } from "./holds.ts";
+import { listPending, readPendingQuery } from "./pending.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { findRecipient, providerName } from "./recipient.ts";
@@ -20,6 +21,7 @@ export interface Services {
   directory: Directory;
   apiKeys: ApiKeys;
   queue: Queue;
+  holds: Holds;
   rate: RateLimit;
   tenant: string;
   ratePerMinute: number;
@@ -32,7 +34,7 @@ export interface Services {
 type Env = { Bindings: HttpBindings; Variables: { agent: Agent } };
 
 const VERSION = "0.1.3";
-const CAPABILITIES = ["registration", "local-delivery", "relay-queue", "notify:v1"];
+const CAPABILITIES = ["registration", "local-delivery", "relay-queue", "notify:v1", "notify:longpoll"];
 const FRESH = { "Cache-Control": "no-cache, no-store, must-revalidate" };
 
 /** The guide's API reference, answering as AI Maestro 0.36 does. */
@@ -88,7 +90,7 @@ function openDoor({ directory, apiKeys, tenant, now }: Services): Hono<Env> {
   return api;
 }
 
-function mailbox({ directory, apiKeys, queue, rate, tenant, now }: Services): Hono<Env> {
+function mailbox({ directory, apiKeys, queue, holds, rate, tenant, now }: Services): Hono<Env> {
   const api = new Hono<Env>();
   const authenticated = authentication(apiKeys);
 
@@ -99,8 +101,9 @@ function mailbox({ directory, apiKeys, queue, rate, tenant, now }: Services): Ho
   });
 
   const list = async (c: Context<Env>) => {
-    const { limit, after } = readPendingQuery(c.req.query());
-    return c.json(await queue.page(c.var.agent.agent_id, limit, now(), after), 200, FRESH);
+    const query = readPendingQuery(c.req.query());
+    const page = await listPending(queue, holds, c.var.agent.agent_id, query, now, c.req.raw.signal);
+    return c.json(page, 200, FRESH);
   };
   api.get(PATHS.pending, authenticated, list);
   api.get("/messages", authenticated, list);

@@ -56,7 +56,7 @@ describe("the guide's curl commands", () => {
       version: "AMP01.3",
       endpoint: `${url}/api/v1`,
       provider: "local.aimaestro.local",
-      capabilities: ["registration", "local-delivery", "relay-queue", "notify:v1"],
+      capabilities: ["registration", "local-delivery", "relay-queue", "notify:v1", "notify:longpoll"],
     });
     const info = await call(String(body.endpoint), "GET", "/info");
     const { capabilities } = body;
