@@ -4,6 +4,7 @@ import * as z from "zod";
 import { messageFileName } from "../wire/address.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import { QUEUE_LIFETIME } from "../wire/limits.ts";
+import { Arrivals } from "./arrivals.ts";
 import { type Disk, makeDirectory, names, readText, remove, syncDirectory } from "./disk.ts";
 
 /** A waiting message, as it lies in its file and as the API hands it out. Payloads are kept as they came. */
@@ -23,10 +24,20 @@ export interface Page {
   messages: QueueItem[];
   count: number;
   remaining: number;
+  /** For what comes after these messages. */
+  next_cursor: string;
+}
+
+export interface Count {
+  count: number;
+  /** ISO 8601; of the first in the queue. */
+  oldest_queued_at: string | null;
+  /** For what comes after all that is there now. */
+  cursor: string;
 }
 
 /** `<place in the queue>_<id>.json`; the id holds the millisecond in which the message was queued. */
-const FILE = /^(\d{12})_msg_(\d+)_[0-9a-z]{7}\.json$/;
+const FILE = /^(\d{12})_msg_(\d{1,15})_[0-9a-z]{7}\.json$/;
 const PLACE_DIGITS = 12;
 const ID_RANDOM_DIGITS = 7;
 
@@ -48,10 +59,15 @@ export function expiry(now: number): number {
  */
 export class Queue {
   readonly #disk: Disk;
+  readonly #onQueued: (agentId: string) => void;
+  /** One for each agent that has asked for its messages, and no agent is ever unregistered. */
+  readonly #arrivals = new Map<string, Arrivals>();
   static readonly folder = "queue";
 
-  constructor(disk: Disk) {
+  /** `onQueued` is told of each message when it is on disk. */
+  constructor(disk: Disk, onQueued: (agentId: string) => void) {
     this.#disk = disk;
+    this.#onQueued = onQueued;
   }
 
   /** On disk when this returns. Removes what has expired, since a listing must not. */
@@ -62,22 +78,41 @@ export class Queue {
     const last = files.reduce((highest, file) => Math.max(highest, Number(FILE.exec(file)?.[1] ?? 0)), 0);
     const place = String(last + 1).padStart(PLACE_DIGITS, "0");
     await this.#disk.publish(item, path.join(directory, `${place}_${messageFileName(item.id)}`));
+    this.#onQueued(agentId);
     await Promise.all(files.filter((file) => isExpired(file, now)).map((file) => remove(path.join(directory, file))));
   }
 
-  /** The first `limit` messages; only their files are read. An unreadable file hides none of the others. */
-  async page(agentId: string, limit: number, now: number): Promise<Page> {
-    const directory = this.#directory(agentId);
-    const waiting = (await names(directory)).filter((file) => FILE.test(file) && !isExpired(file, now)).sort();
+  /**
+   * The first `limit` messages, or the first after a cursor; only their files are read. An unreadable file hides none of
+   * the others. Throws the 410 for a cursor that is unknown.
+   */
+  async page(agentId: string, limit: number, now: number, after?: string): Promise<Page> {
+    const arrivals = this.#arrivalsOf(agentId);
+    const start = after === undefined ? 0 : arrivals.position(after);
+    const waiting = (await arrivals.look()).filter(({ file, position }) => position > start && !isExpired(file, now));
     const messages: QueueItem[] = [];
     let read = 0;
     while (messages.length < limit && read < waiting.length) {
       const next = waiting.slice(read, read + limit - messages.length);
-      const items = await Promise.all(next.map((file) => readItem(path.join(directory, file))));
+      const items = await Promise.all(next.map(({ file }) => readItem(path.join(this.#directory(agentId), file))));
       messages.push(...items.filter((item) => item !== undefined));
       read += next.length;
     }
-    return { messages, count: messages.length, remaining: waiting.length - read };
+    const end = waiting[read - 1]?.position ?? start;
+    return { messages, count: messages.length, remaining: waiting.length - read, next_cursor: arrivals.cursor(end) };
+  }
+
+  /** How many wait. No message is read. */
+  async count(agentId: string, now: number): Promise<Count> {
+    const arrivals = this.#arrivalsOf(agentId);
+    const present = await arrivals.look();
+    const waiting = present.filter(({ file }) => !isExpired(file, now));
+    const oldest = queuedAt(waiting[0]?.file ?? "");
+    return {
+      count: waiting.length,
+      oldest_queued_at: oldest === undefined ? null : new Date(oldest).toISOString(),
+      cursor: arrivals.cursor(present.at(-1)?.position ?? 0),
+    };
   }
 
   /** How many of `ids` were waiting and are gone now. An id is only compared with names, never made a path. */
@@ -92,14 +127,30 @@ export class Queue {
     return removed.filter(Boolean).length;
   }
 
+  #arrivalsOf(agentId: string): Arrivals {
+    const known = this.#arrivals.get(agentId);
+    if (known) return known;
+    const arrivals = new Arrivals(async () =>
+      (await names(this.#directory(agentId))).filter((file) => FILE.test(file)),
+    );
+    this.#arrivals.set(agentId, arrivals);
+    return arrivals;
+  }
+
   #directory(agentId: string): string {
     return this.#disk.path(Queue.folder, agentId);
   }
 }
 
 function isExpired(file: string, now: number): boolean {
+  const queued = queuedAt(file);
+  return queued !== undefined && expiry(queued) <= now;
+}
+
+/** Milliseconds, by the name alone. */
+function queuedAt(file: string): number | undefined {
   const queued = FILE.exec(file)?.[2];
-  return queued !== undefined && expiry(Number(queued)) <= now;
+  return queued === undefined ? undefined : Number(queued);
 }
 
 async function readItem(file: string): Promise<QueueItem | undefined> {

@@ -4,10 +4,12 @@ import { createMiddleware } from "hono/factory";
 import { API_BASE, PATHS, WELL_KNOWN } from "../wire/api.ts";
 import { didKey } from "../wire/did.ts";
 import { publicKeyToPem } from "../wire/keys.ts";
-import { ACK_MAX, PENDING_DEFAULT, PENDING_PAGE } from "../wire/limits.ts";
+import { ACK_MAX } from "../wire/limits.ts";
 import type { ApiKeys } from "./api-keys.ts";
 import { readBody } from "./body.ts";
 import type { Agent, Directory } from "./directory.ts";
+import type { Holds } from "./holds.ts";
+import { listPending, readPendingQuery } from "./pending.ts";
 import type { Queue } from "./queue.ts";
 import type { RateLimit } from "./rate.ts";
 import { findRecipient, providerName } from "./recipient.ts";
@@ -19,6 +21,7 @@ export interface Services {
   directory: Directory;
   apiKeys: ApiKeys;
   queue: Queue;
+  holds: Holds;
   rate: RateLimit;
   tenant: string;
   ratePerMinute: number;
@@ -31,7 +34,7 @@ export interface Services {
 type Env = { Bindings: HttpBindings; Variables: { agent: Agent } };
 
 const VERSION = "0.1.3";
-const CAPABILITIES = ["registration", "local-delivery", "relay-queue"];
+const CAPABILITIES = ["registration", "local-delivery", "relay-queue", "notify:v1", "notify:longpoll"];
 const FRESH = { "Cache-Control": "no-cache, no-store, must-revalidate" };
 
 /** The guide's API reference, answering as AI Maestro 0.36 does. */
@@ -87,7 +90,7 @@ function openDoor({ directory, apiKeys, tenant, now }: Services): Hono<Env> {
   return api;
 }
 
-function mailbox({ directory, apiKeys, queue, rate, tenant, now }: Services): Hono<Env> {
+function mailbox({ directory, apiKeys, queue, holds, rate, tenant, now }: Services): Hono<Env> {
   const api = new Hono<Env>();
   const authenticated = authentication(apiKeys);
 
@@ -98,11 +101,15 @@ function mailbox({ directory, apiKeys, queue, rate, tenant, now }: Services): Ho
   });
 
   const list = async (c: Context<Env>) => {
-    const limit = pageSize(c.req.query("limit"));
-    return c.json(await queue.page(c.var.agent.agent_id, limit, now()), 200, FRESH);
+    const query = readPendingQuery(c.req.query());
+    const page = await listPending(queue, holds, c.var.agent.agent_id, query, now, c.req.raw.signal);
+    return c.json(page, 200, FRESH);
   };
   api.get(PATHS.pending, authenticated, list);
   api.get("/messages", authenticated, list);
+  api.get(`${PATHS.pending}/count`, authenticated, async (c) =>
+    c.json(await queue.count(c.var.agent.agent_id, now()), 200, FRESH),
+  );
 
   const acknowledge = async (c: Context<Env>, id: string | undefined) => {
     if (!id)
@@ -179,11 +186,6 @@ const refuseWebPages = createMiddleware<Env>(async (c, next) => {
   }
   await next();
 });
-
-function pageSize(limit: string | undefined): number {
-  const asked = Number.parseInt(limit ?? "", 10);
-  return asked > 0 ? Math.min(asked, PENDING_PAGE) : PENDING_DEFAULT;
-}
 
 /** The API's base as this very client reached it: another address of this machine may not be listened on. */
 function endpoint(c: Context<Env>): string {

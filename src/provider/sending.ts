@@ -13,6 +13,8 @@ export interface Sent {
   id: string;
   status: "queued";
   method: "relay";
+  /** What the answer proves, in the protocol's words (section 12.2): it waits on disk, and nobody has seen it yet. */
+  basis: "queued";
   queued_at: string;
 }
 
@@ -32,7 +34,7 @@ export async function send(
   const item = compose(sender, to, body, now);
   const recipient = await findRecipient(directory, to, tenant);
   await queue.append(recipient.agent_id, item, now);
-  return { id: item.id, status: "queued", method: "relay", queued_at: item.queued_at };
+  return { id: item.id, status: "queued", method: "relay", basis: "queued", queued_at: item.queued_at };
 }
 
 function readTo(body: Body): string {

@@ -7,6 +7,7 @@ import { CLOSE_GRACE, RATE_PER_MINUTE, SERVER_KEEP_ALIVE } from "../wire/limits.
 import { ApiKeys } from "./api-keys.ts";
 import { Directory } from "./directory.ts";
 import { Disk } from "./disk.ts";
+import { Holds } from "./holds.ts";
 import { Queue } from "./queue.ts";
 import { RateLimit } from "./rate.ts";
 import { httpUrl, providerApp } from "./routes.ts";
@@ -34,7 +35,12 @@ export interface Provider {
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   url: string;
   port: number;
-  /** Ends idle connections at once and the others shortly after. Calling it again waits for the same end. */
+  /** How many requests wait for a message now. */
+  readonly held: number;
+  /**
+   * Answers held requests with what there is, ends idle connections at once and the others shortly after. Calling it
+   * again waits for the same end.
+   */
   close(): Promise<void>;
 }
 
@@ -50,10 +56,12 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
   const onError = options.onError ?? (() => undefined);
   const disk = await openDisk(options.dataDirectory, now());
   const directory = new Directory(disk);
+  const holds = new Holds();
   const app = providerApp({
     directory,
     apiKeys: new ApiKeys(disk, directory),
-    queue: new Queue(disk),
+    queue: new Queue(disk, (agentId) => holds.ring(agentId)),
+    holds,
     rate: new RateLimit(ratePerMinute),
     tenant,
     ratePerMinute,
@@ -70,7 +78,11 @@ export async function startProvider(options: ProviderOptions): Promise<Provider>
   return {
     url: httpUrl(reachable(bound.address), bound.port),
     port: bound.port,
+    get held() {
+      return holds.size;
+    },
     close: () => {
+      holds.close();
       closing ??= close(server);
       return closing;
     },

@@ -180,6 +180,13 @@ export const ACK_MAX = 100;
 export const BODY_MAX_BYTES = 1024 * 1024;
 /** Messages in one answer of the pending queue when none or nonsense was asked for: AI Maestro's own number. */
 export const PENDING_DEFAULT = 10;
+/** How long a request is held for a first message: the protocol's cap (section 12). */
+export const HOLD_MAX = 30_000;
+/**
+ * Pause between two looks of a held request for what another process queued, which is to be noticed within a second or
+ * so. A look at a thousand names takes about a millisecond.
+ */
+export const HOLD_LOOK = 500;
 /** How long an unacknowledged message waits: AI Maestro's seven days. */
 export const QUEUE_LIFETIME = 7 * 24 * 60 * 60 * 1000;
 /** Messages one agent may send in a `RATE_WINDOW`: AI Maestro's own limit. */

@@ -34,7 +34,7 @@ describe("the guide's curl commands", () => {
       },
     });
     expect(sent.status).toBe(200);
-    expect(sent.body).toMatchObject({ status: "queued", method: "relay" });
+    expect(sent.body).toMatchObject({ status: "queued", method: "relay", basis: "queued" });
     const inbox = await call(url, "GET", "/api/v1/messages/pending", { key: claude.key });
     expect(inbox.body.messages.map(({ id }) => id)).toEqual([sent.body.id]);
   });
@@ -56,10 +56,11 @@ describe("the guide's curl commands", () => {
       version: "AMP01.3",
       endpoint: `${url}/api/v1`,
       provider: "local.aimaestro.local",
-      capabilities: ["registration", "local-delivery", "relay-queue"],
+      capabilities: ["registration", "local-delivery", "relay-queue", "notify:v1", "notify:longpoll"],
     });
     const info = await call(String(body.endpoint), "GET", "/info");
-    expect(info.body).toMatchObject({ provider: "local.aimaestro.local", version: "amp/0.1.3" });
+    const { capabilities } = body;
+    expect(info.body).toMatchObject({ provider: "local.aimaestro.local", version: "amp/0.1.3", capabilities });
   });
 
   it("register with a key that openssl wrote, whatever its line ends", async () => {
@@ -88,7 +89,7 @@ describe("the guide's Python class", () => {
       expect([answer.status, answer.body]).toEqual([200, { acknowledged: true }]);
     }
     const after = await call(endpoint, "GET", "/messages/pending?limit=10", { key: helper.key });
-    expect(after.body).toEqual({ messages: [], count: 0, remaining: 0 });
+    expect(after.body).toEqual({ messages: [], count: 0, remaining: 0, next_cursor: expect.any(String) });
   });
 
   it("acknowledges a batch, and is told how many of it were waiting", async () => {

@@ -119,7 +119,7 @@ describe("a waiting message", () => {
     time = START + 7 * DAY - 1;
     expect(await subjects(provider.url, bob)).toEqual(["old"]);
     time = START + 7 * DAY;
-    expect((await api.pending(provider.url, bob)).body).toEqual({ messages: [], count: 0, remaining: 0 });
+    expect((await api.pending(provider.url, bob)).body).toMatchObject({ messages: [], count: 0, remaining: 0 });
     const queue = path.join(dataDirectory, "queue", bob.id);
     expect(readdirSync(queue)).toHaveLength(1);
     await api.send(provider.url, alice, api.message("bob", "new"));

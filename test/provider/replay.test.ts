@@ -69,7 +69,7 @@ describe("the exchanges recorded with AI Maestro, in their order", () => {
       return;
     }
     expect(answer.status).toBe(response.status);
-    expect(shape(answer.body)).toEqual(shape(queued(response.body)));
+    expect(shape(known(answer.body))).toEqual(shape(queued(response.body)));
     for (const field of ["error", "field", "address", "short_address", "local_name", "tenant", "fingerprint", "did"]) {
       expect(answer.body[field]).toEqual(response.body[field]);
     }
@@ -90,6 +90,11 @@ describe("the exchanges recorded with AI Maestro, in their order", () => {
 function shape(body: Record<string, unknown>): unknown {
   const nested = ["details", "provider"].map((member) => Object.keys(Object(body[member])).sort());
   return [Object.keys(body).sort(), ...nested];
+}
+
+/** The answer without what section 12 of the protocol has added since the recording; AI Maestro said none of it. */
+function known({ basis, next_cursor, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  return rest;
 }
 
 /** What AI Maestro delivers to a directory on its disk waits in a queue here. */

@@ -31,6 +31,8 @@ export interface AnswerBody {
   address: string;
   agent_id: string;
   messages: Waiting[];
+  next_cursor: string;
+  cursor: string;
   details: { suggestions: string[] };
   provider: { endpoint: string };
 }
