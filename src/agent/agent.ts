@@ -228,6 +228,12 @@ export class Agent {
     await this.#track(session?.announcer.noteTold(ids) ?? Promise.resolve());
   }
 
+  /** Hosts whose hook has told the assistant of mail, and when it last did. Never throws. */
+  async hooks(): Promise<(readonly [host: string, at: number])[]> {
+    const session = await this.#open().catch(() => undefined);
+    return (await session?.announcer.hooks()) ?? [];
+  }
+
   /** The API key that another program has put in place of the one in use. */
   async #renewedKey({ directory, apiKey }: RegisteredProfile): Promise<string | undefined> {
     const now = (await readProfile(this.home.disk, directory)).apiKey;

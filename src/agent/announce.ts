@@ -80,8 +80,9 @@ export class Announcer {
     if (untold.length > 0) await this.#ledger.settle(untold, true).catch(() => this.#remember(untold));
   }
 
-  hookRanAt(host: string): Promise<number | undefined> {
-    return this.#ledger.hookRanAt(host);
+  /** Hosts whose hook has told about mail, and when, in milliseconds since 1970. */
+  hooks(): Promise<[host: string, at: number][]> {
+    return this.#ledger.hooks();
   }
 
   /** Asked with each result of a tool: the ledger is read when it or the mail has changed. */

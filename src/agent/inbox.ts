@@ -94,6 +94,15 @@ export async function pageOf(agent: Agent, waiting: Waiting, query: InboxQuery):
   };
 }
 
+/** Index entries of some of the messages that wait on this machine. */
+export async function entriesOf(agent: Agent, ids: readonly string[]): Promise<IndexEntry[]> {
+  const { messages } = await agent.waitingOnDisk();
+  const wanted = messages.filter(({ message }) => ids.includes(message.envelope.id));
+  return Promise.all(
+    wanted.map(async (item) => indexEntry(item.message.envelope, await agent.judge(item, false), item.receivedAt)),
+  );
+}
+
 function fits(item: Item, { from, inReplyTo }: InboxQuery): boolean {
   if (from !== undefined && !isFrom(item, from)) return false;
   return inReplyTo === undefined || sameMessageId(item.message.envelope.in_reply_to ?? "", inReplyTo);

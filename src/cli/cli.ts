@@ -71,6 +71,8 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .option("--embedded", "serve as the provider too when none answers (also AMP_EMBEDDED=1)")
     .option("--tenant <name>", "tenant of the embedded provider", "local")
     .option("--data <dir>", "where the embedded provider keeps its queue")
+    .option("--channel", "tell a running Claude Code session of new mail (2025 protocol only)")
+    .option("--channel-texts", "the same with the texts of the messages, fenced")
     .exitOverride()
     .configureOutput({ writeOut: output.stdout, writeErr: output.stderr })
     .allowExcessArguments(true)
@@ -149,6 +151,14 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
         ),
       ),
     );
+
+  // Called by hosts; `bin.ts` leads there without this parser. It stands here for its help.
+  add("hook", "for a host's hook: put one line before its model when there is new mail")
+    .requiredOption("--host <host>", "claude-code, codex or gemini")
+    .option("--fetch", "ask the provider first, for at most two seconds")
+    .addOption(agent)
+    .addOption(directory)
+    .addOption(provider);
 
   add("doctor", "say what is wrong with the config directory")
     .option("--fix", "repair what is safe to repair")

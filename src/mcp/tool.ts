@@ -10,6 +10,7 @@ import type { Agent } from "../agent/agent.ts";
 import { newsLine } from "../agent/announce.ts";
 import { toAmpError } from "../errors.ts";
 import { checkArguments } from "./arguments.ts";
+import type { Paths } from "./paths.ts";
 import { Person, Question } from "./person.ts";
 import { errorText, header } from "./render.ts";
 
@@ -27,8 +28,16 @@ export interface ToolAnswer {
   shown?: readonly string[];
 }
 
-/** Tells the host how far a long call has come, if it wants to know: seconds, of how many, in words. */
-export type Progress = (done: number, total: number, words: string) => Promise<void>;
+/** What a handler may need of the host that calls it. */
+export interface Call {
+  /** Aborted when the host no longer wants the answer. */
+  signal: AbortSignal;
+  person: Person;
+  /** By which ways this host learns of new mail. */
+  paths: Paths;
+  /** Tells how far a long call has come, to a host that wants to know: seconds, of how many, in words. */
+  progress(done: number, total: number, words: string): Promise<void>;
+}
 
 export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
   name: string;
@@ -40,19 +49,13 @@ export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
   isAlwaysLoaded?: boolean;
   /** For tools that deal with the mail itself: their results carry no line about new mail. */
   isAboutMail?: boolean;
-  run(
-    agent: Agent,
-    args: z.output<z.ZodObject<Shape>>,
-    signal: AbortSignal,
-    person: Person,
-    progress: Progress,
-  ): Promise<ToolAnswer>;
+  run(agent: Agent, args: z.output<z.ZodObject<Shape>>, call: Call): Promise<ToolAnswer>;
 }
 
 /** A tool, ready to be put on a server. */
 export interface Tool {
   name: string;
-  register(server: McpServer, agent: Agent): void;
+  register(server: McpServer, agent: Agent, paths: Paths): void;
 }
 
 /**
@@ -60,21 +63,19 @@ export interface Tool {
  * the line about new mail.
  */
 export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<Shape>): Tool {
-  const call = async (server: McpServer, agent: Agent, given: unknown, context: ServerContext) => {
-    const { signal } = context.mcpReq;
+  const answered = async (agent: Agent, given: unknown, call: Call) => {
+    const { signal } = call;
     void agent.arrivals.activity();
-    const answer = await outcome(server, agent, given, context);
+    const answer = await outcome(agent, given, call);
     if (answer instanceof Question) return answer.request();
     const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news();
     if (news) void agent.settle(news, isWritten(signal));
     if (answer.shown?.length) void agent.noteTold(answer.shown);
     return result(agent, answer, news && newsLine(news));
   };
-  const outcome = async (server: McpServer, agent: Agent, given: unknown, context: ServerContext) => {
+  const outcome = async (agent: Agent, given: unknown, call: Call) => {
     try {
-      const args = checkArguments(spec.name, spec.input, given);
-      const person = new Person(server, context);
-      return await spec.run(agent, args, context.mcpReq.signal, person, progressOf(context));
+      return await spec.run(agent, checkArguments(spec.name, spec.input, given), call);
     } catch (thrown) {
       if (thrown instanceof Question) return thrown;
       agent.log(thrown);
@@ -83,11 +84,13 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
   };
   return {
     name: spec.name,
-    register(server, agent) {
+    register(server, agent, paths) {
       const { title, description, annotations } = spec;
       const config = { title, description, annotations, inputSchema: advertised(spec.input) };
       const meta = spec.isAlwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {};
-      server.registerTool(spec.name, { ...config, ...meta }, (args, context) => call(server, agent, args, context));
+      server.registerTool(spec.name, { ...config, ...meta }, (args, context) =>
+        answered(agent, args, callOf(server, context, paths)),
+      );
     },
   };
 }
@@ -110,14 +113,18 @@ async function isWritten(signal: AbortSignal): Promise<boolean> {
   return !signal.aborted;
 }
 
-function progressOf({ mcpReq }: ServerContext): Progress {
-  const token = mcpReq._meta?.progressToken;
-  if (token === undefined) return async () => {};
-  return (progress, total, message) =>
-    mcpReq.notify({
-      method: "notifications/progress",
-      params: { progressToken: token, progress, total, message },
-    });
+function callOf(server: McpServer, context: ServerContext, paths: Paths): Call {
+  const { signal, notify, _meta } = context.mcpReq;
+  return {
+    signal,
+    person: new Person(server, context),
+    paths,
+    async progress(progress, total, message) {
+      const progressToken = _meta?.progressToken;
+      if (progressToken === undefined) return;
+      await notify({ method: "notifications/progress", params: { progressToken, progress, total, message } });
+    },
+  };
 }
 
 /**

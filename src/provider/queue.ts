@@ -4,8 +4,8 @@ import * as z from "zod";
 import { messageFileName } from "../wire/address.ts";
 import { isObject, parseJson } from "../wire/json.ts";
 import { QUEUE_LIFETIME } from "../wire/limits.ts";
-import { Arrivals } from "./arrivals.ts";
 import { type Disk, makeDirectory, names, readText, remove, syncDirectory } from "./disk.ts";
+import { Positions } from "./positions.ts";
 
 /** A waiting message, as it lies in its file and as the API hands it out. Payloads are kept as they came. */
 const itemSchema = z.object({
@@ -61,7 +61,7 @@ export class Queue {
   readonly #disk: Disk;
   readonly #onQueued: (agentId: string) => void;
   /** One for each agent that has asked for its messages, and no agent is ever unregistered. */
-  readonly #arrivals = new Map<string, Arrivals>();
+  readonly #positions = new Map<string, Positions>();
   static readonly folder = "queue";
 
   /** `onQueued` is told of each message when it is on disk. */
@@ -87,9 +87,9 @@ export class Queue {
    * the others. Throws the 410 for a cursor that is unknown.
    */
   async page(agentId: string, limit: number, now: number, after?: string): Promise<Page> {
-    const arrivals = this.#arrivalsOf(agentId);
-    const start = after === undefined ? 0 : arrivals.position(after);
-    const waiting = (await arrivals.look()).filter(({ file, position }) => position > start && !isExpired(file, now));
+    const positions = this.#positionsOf(agentId);
+    const start = after === undefined ? 0 : positions.position(after);
+    const waiting = (await positions.look()).filter(({ file, position }) => position > start && !isExpired(file, now));
     const messages: QueueItem[] = [];
     let read = 0;
     while (messages.length < limit && read < waiting.length) {
@@ -99,19 +99,19 @@ export class Queue {
       read += next.length;
     }
     const end = waiting[read - 1]?.position ?? start;
-    return { messages, count: messages.length, remaining: waiting.length - read, next_cursor: arrivals.cursor(end) };
+    return { messages, count: messages.length, remaining: waiting.length - read, next_cursor: positions.cursor(end) };
   }
 
   /** How many wait. No message is read. */
   async count(agentId: string, now: number): Promise<Count> {
-    const arrivals = this.#arrivalsOf(agentId);
-    const present = await arrivals.look();
+    const positions = this.#positionsOf(agentId);
+    const present = await positions.look();
     const waiting = present.filter(({ file }) => !isExpired(file, now));
     const oldest = queuedAt(waiting[0]?.file ?? "");
     return {
       count: waiting.length,
       oldest_queued_at: oldest === undefined ? null : new Date(oldest).toISOString(),
-      cursor: arrivals.cursor(present.at(-1)?.position ?? 0),
+      cursor: positions.cursor(present.at(-1)?.position ?? 0),
     };
   }
 
@@ -127,14 +127,14 @@ export class Queue {
     return removed.filter(Boolean).length;
   }
 
-  #arrivalsOf(agentId: string): Arrivals {
-    const known = this.#arrivals.get(agentId);
+  #positionsOf(agentId: string): Positions {
+    const known = this.#positions.get(agentId);
     if (known) return known;
-    const arrivals = new Arrivals(async () =>
+    const positions = new Positions(async () =>
       (await names(this.#directory(agentId))).filter((file) => FILE.test(file)),
     );
-    this.#arrivals.set(agentId, arrivals);
-    return arrivals;
+    this.#positions.set(agentId, positions);
+    return positions;
   }
 
   #directory(agentId: string): string {

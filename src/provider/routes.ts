@@ -107,9 +107,7 @@ function mailbox({ directory, apiKeys, queue, holds, rate, tenant, now }: Servic
   };
   api.get(PATHS.pending, authenticated, list);
   api.get("/messages", authenticated, list);
-  api.get(`${PATHS.pending}/count`, authenticated, async (c) =>
-    c.json(await queue.count(c.var.agent.agent_id, now()), 200, FRESH),
-  );
+  api.get(PATHS.count, authenticated, async (c) => c.json(await queue.count(c.var.agent.agent_id, now()), 200, FRESH));
 
   const acknowledge = async (c: Context<Env>, id: string | undefined) => {
     if (!id)

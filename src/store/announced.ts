@@ -18,7 +18,7 @@ interface Ledger {
   telling: Map<string, Teller>;
   /** All that was on disk at that time has been told about, or is being told. */
   lookedAt: number;
-  /** When a hook of a host last ran. */
+  /** When the hook of a host last told about something. */
   hooks: Map<string, number>;
 }
 
@@ -58,8 +58,8 @@ export class Announced {
     return [...telling.values()].some((teller) => this.#isVoid(teller)) ? 0 : lookedAt;
   }
 
-  async hookRanAt(host: string): Promise<number | undefined> {
-    return (await this.#read()).hooks.get(host);
+  async hooks(): Promise<[host: string, at: number][]> {
+    return [...(await this.#read()).hooks];
   }
 
   /**

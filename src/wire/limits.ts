@@ -108,6 +108,10 @@ export const INDEX_RECHECK = 50;
 export const CLAIM_STALE = 10_000;
 /** How long an announcement is remembered after its message stopped waiting: what another process just looked at. */
 export const TOLD_KEPT = 10 * 60_000;
+/** Between two updates of a subscribed resource: of a hundred messages a host need not hear a hundred times. */
+export const UPDATE_PAUSE = 250;
+/** Messages in one notice of a channel. */
+export const CHANNEL_MAX = 20;
 /** How long an announcement waits for the ledger. A result or a hook is not held up for it; the next one tells. */
 export const LEDGER_WAIT = 250;
 /** What may lie between a file's own time and this machine's clock where the directory is on another one. */

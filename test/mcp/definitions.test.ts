@@ -52,6 +52,7 @@ it("the tools stand in the order in which a newcomer needs them", () => {
     "amp_inbox",
     "amp_read",
     "amp_ack",
+    "amp_wait",
   ]);
 });
 
@@ -103,6 +104,7 @@ describe("each tool", () => {
       amp_inbox: { readOnlyHint: true, openWorldHint: false },
       amp_read: { readOnlyHint: true, openWorldHint: false },
       amp_ack: { ...changes, idempotentHint: true, openWorldHint: false },
+      amp_wait: { readOnlyHint: true, openWorldHint: false },
     });
   });
 });

@@ -173,9 +173,11 @@ it("the most hostile message costs as much as some hundred signature checks, and
   if (key === undefined) throw new Error("no key");
   const bytes = Buffer.from(forged, "base64");
   const text = Buffer.alloc(150, 1);
-  const checks = duration(() => {
-    for (let i = 0; i < 100; i++) verify(null, text, key, bytes);
-  });
+  // Measured beside each message: a shared machine is slower at one moment than at another.
+  const yardstick = () =>
+    duration(() => {
+      for (let i = 0; i < 100; i++) verify(null, text, key, bytes);
+    });
   const lines = `${"  - a: b\n".repeat(30)}${"\n".repeat(30)}`;
   const wrapped = (message: string) => maestro("")({ ...PLAIN, message });
   const kilobytes = (n: number, unit = "x") => unit.repeat((n * 1024) / unit.length);
@@ -204,6 +206,7 @@ it("the most hostile message costs as much as some hundred signature checks, and
   const ratios = Object.entries(hostile).map(([what, payload]) => {
     const fields = { from: FROM, to: "bob", subject: "a\\b" };
     let verdict = "";
+    const checks = yardstick();
     const took = duration(() => {
       ({ verdict } = verifyDelivered(fields, payload, forged, alice.publicKey, OWN));
     });
@@ -211,6 +214,6 @@ it("the most hostile message costs as much as some hundred signature checks, and
     return { what, took, ratio: took / checks };
   });
   const told = ratios.map(({ what, took, ratio }) => `${what}: ${took.toFixed(1)} ms, ${ratio.toFixed(2)}`);
-  process.stdout.write(`100 signature checks: ${checks.toFixed(1)} ms\n${told.join("\n")}\n`);
+  process.stdout.write(`beside 100 signature checks:\n${told.join("\n")}\n`);
   for (const { what, ratio } of ratios) expect(ratio, what).toBeLessThan(5);
 });

@@ -1,13 +1,10 @@
 import { writeSync } from "node:fs";
-import { Announcer, type News, newsLine } from "../../agent/announce.ts";
-import { resolveIdentity } from "../../agent/identity.ts";
-import { readSettings, type Settings } from "../../agent/settings.ts";
-import { Disk } from "../../store/disk.ts";
-import { Home } from "../../store/home.ts";
-import type { Profile } from "../../store/profile.ts";
+import { newsLine } from "../../agent/announce.ts";
+import { newsOnDisk } from "../../agent/one-look.ts";
+import { readSettings } from "../../agent/settings.ts";
 import { readEvent } from "../hook/event.ts";
 import { answerOf, HOOK_HOSTS, momentOf } from "../hook/hosts.ts";
-import { type HookOptions, readOptions } from "../hook/options.ts";
+import { readOptions } from "../hook/options.ts";
 
 /**
  * Run by a host at its own events: puts one line before its model where there is unread mail that nobody told it about,
@@ -27,7 +24,7 @@ export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEn
     const name = typeof event?.hook_event_name === "string" ? event.hook_event_name : "";
     const moment = momentOf(options.host, name);
     if (moment === undefined || isSubagent(event)) return 0;
-    const news = await findNews(options, env);
+    const news = await newsOnDisk(readSettings(options, env));
     if (news === undefined) return 0;
     // A block that cannot be noted would be repeated at each stop, for ever.
     if (moment === "stop" && !news.isRecorded) return 0;
@@ -42,19 +39,6 @@ export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEn
 /** A subagent does a part of somebody's work; the mail is for who gave it that work. */
 function isSubagent(event: Record<string, unknown> | undefined): boolean {
   return typeof event?.agent_id === "string" && event.agent_id !== "";
-}
-
-async function findNews(options: HookOptions, env: NodeJS.ProcessEnv): Promise<News | undefined> {
-  const settings = readSettings(options, env);
-  const home = new Home(settings.root.value, new Disk());
-  const profile = await profileOf(home, settings);
-  if (profile === undefined) return undefined;
-  return (await Announcer.forOneLook(home, profile, Date.now)).claim();
-}
-
-async function profileOf(home: Home, settings: Settings): Promise<Profile | undefined> {
-  const identity = await resolveIdentity(home, settings);
-  return identity.kind === "none" ? undefined : identity.profile;
 }
 
 function print(text: string): void {

@@ -6,6 +6,8 @@ import { openAgent } from "../run.ts";
 
 interface Options extends Flags {
   embedded?: boolean;
+  channel?: boolean;
+  channelTexts?: boolean;
   tenant: string;
   data?: string;
 }
@@ -15,7 +17,8 @@ export async function serveCommand(options: Options, env: NodeJS.ProcessEnv, out
   const isEmbedded = options.embedded || ["1", "true"].includes(env.AMP_EMBEDDED ?? "");
   const embedded = isEmbedded ? lazyProvider(options) : undefined;
   const agent = openAgent(options, env, output, { revive: embedded?.revive });
-  await serve(agent);
+  const { channel, channelTexts } = options;
+  await serve(agent, { channel: channelTexts ? "texts" : channel ? "notice" : undefined });
   await Promise.all([flushed(FLUSH_GRACE), agent.close(), embedded?.close()]);
   return 0;
 }

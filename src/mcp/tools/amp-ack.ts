@@ -19,7 +19,7 @@ export const ampAck = defineTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
   isAboutMail: true,
-  async run(agent, { message_ids = [], all = false }, signal) {
+  async run(agent, { message_ids = [], all = false }, { signal }) {
     if (all === message_ids.length > 0) throw eitherIdsOrAll(all);
     return ackAnswer(await agent.acknowledge(all ? "all" : message_ids, signal));
   },

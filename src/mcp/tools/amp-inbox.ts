@@ -17,7 +17,7 @@ export const ampInbox = defineTool({
   annotations: { readOnlyHint: true, openWorldHint: false },
   isAlwaysLoaded: true,
   isAboutMail: true,
-  async run(agent, args, signal) {
+  async run(agent, args, { signal }) {
     const page = await inboxPage(agent, args, signal);
     return {
       text: inboxText(page, Date.now()),

@@ -18,7 +18,7 @@ export const ampRead = defineTool({
   }),
   annotations: { readOnlyHint: true, openWorldHint: false },
   isAboutMail: true,
-  async run(agent, { message_ids, offset = 0, response_format }, signal) {
+  async run(agent, { message_ids, offset = 0, response_format }, { signal }) {
     if (offset > 0 && message_ids.length > 1) throw offsetWithMany();
     const found = await agent.read(message_ids, signal);
     const messages = found.filter((message) => message !== undefined);

@@ -19,7 +19,7 @@ export const ampRegister = defineTool({
     alias: z.string().max(100).optional().describe("Name for people"),
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true, openWorldHint: false },
-  async run(agent, { name, provider_url, tenant, alias }, signal) {
+  async run(agent, { name, provider_url, tenant, alias }, { signal }) {
     const { profile, outcome } = await agent.register({ name, providerUrl: provider_url, tenant, alias }, signal);
     const facts = {
       result: outcome,

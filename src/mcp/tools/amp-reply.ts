@@ -17,7 +17,7 @@ export const ampReply = defineTool({
     idempotency_key: common.idempotencyKey,
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
-  async run(agent, { message_id, idempotency_key, ...answer }, signal, person) {
+  async run(agent, { message_id, idempotency_key, ...answer }, { signal, person }) {
     const draft = await agent.draftReply(message_id, answer, signal);
     return sendWithCare(agent, draft, idempotency_key, person, signal);
   },

@@ -20,7 +20,7 @@ export const ampSend = defineTool({
   }),
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
   isAlwaysLoaded: true,
-  run(agent, args, signal, person) {
+  run(agent, args, { signal, person }) {
     const { type = "request", priority = "normal", in_reply_to, idempotency_key, ...words } = args;
     return sendWithCare(agent, { ...words, type, priority, inReplyTo: in_reply_to }, idempotency_key, person, signal);
   },

@@ -10,8 +10,9 @@ export const ampStatus = defineTool({
     "Who am I in the agent mail (AMP), is the provider reachable, how many messages wait, and what to do next. Call it first, or when another amp tool failed. Works unregistered and offline. Changes nothing.",
   input: z.strictObject({}),
   annotations: { readOnlyHint: true, openWorldHint: false },
-  async run(agent, _args, signal) {
+  async run(agent, _args, { signal, paths }) {
     const { lines, facts } = statusView(await agent.status(signal));
-    return { text: lines.join("\n"), structured: facts };
+    const arrival = await paths.describe(agent);
+    return { text: [...lines, ...arrival.lines].join("\n"), structured: { ...facts, ...arrival.facts } };
   },
 });

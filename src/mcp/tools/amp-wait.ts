@@ -15,13 +15,8 @@ export const ampWait = defineTool({
     in_reply_to: z.string().min(1).optional().describe("Only answers to this message id"),
   }),
   annotations: { readOnlyHint: true, openWorldHint: false },
-  async run(
-    agent,
-    { timeout_seconds: seconds = WAIT_DEFAULT_SECONDS, from, in_reply_to: inReplyTo },
-    signal,
-    _person,
-    progress,
-  ) {
+  async run(agent, args, { signal, progress }) {
+    const { timeout_seconds: seconds = WAIT_DEFAULT_SECONDS, from, in_reply_to: inReplyTo } = args;
     const query = { from, inReplyTo };
     const onStep = (waited: number) => {
       progress(waited / 1000, seconds, "waiting for mail").catch((thrown: unknown) => agent.log(thrown));

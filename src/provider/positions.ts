@@ -4,7 +4,7 @@ import { Refusal } from "./refusal.ts";
 const EPOCH_BYTES = 12;
 const CURSOR = /^([\w-]+)\.(\d{1,15})$/;
 
-export interface Arrival {
+export interface Placed {
   file: string;
   /** From 1 on, in the order of `look`. A file keeps it for as long as it is there. */
   position: number;
@@ -19,13 +19,13 @@ export interface Arrival {
  *
  * It lives in memory. The epoch in each cursor says of which queue and of which life of this process it is.
  */
-export class Arrivals {
+export class Positions {
   readonly #list: () => Promise<string[]>;
   readonly #epoch = randomBytes(EPOCH_BYTES).toString("base64url");
   readonly #positions = new Map<string, number>();
   #last = 0;
   #looking: Promise<unknown> = Promise.resolve();
-  #next: Promise<Arrival[]> | undefined;
+  #next: Promise<Placed[]> | undefined;
 
   /** `list` gives the names that are there now. */
   constructor(list: () => Promise<string[]>) {
@@ -36,7 +36,7 @@ export class Arrivals {
    * What is there now. One look after the other: by two at once the older could miss a file that the newer had numbered,
    * and hand out a cursor past it. Who asks while one is under way shares the next.
    */
-  look(): Promise<readonly Arrival[]> {
+  look(): Promise<readonly Placed[]> {
     if (this.#next) return this.#next;
     const next = this.#looking.then(() => {
       this.#next = undefined;
@@ -61,7 +61,7 @@ export class Arrivals {
     throw new Refusal(410, "cursor_expired", "This cursor is not known here (any more). List again without it.");
   }
 
-  async #number(): Promise<Arrival[]> {
+  async #number(): Promise<Placed[]> {
     const present = new Set(await this.#list());
     for (const file of this.#positions.keys()) {
       if (!present.has(file)) this.#positions.delete(file);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Arrivals } from "../../src/provider/arrivals.ts";
+import { Positions } from "../../src/provider/positions.ts";
 
 describe("the files of a queue", () => {
   it("reach each reader once and in one order, however they come and go", async () => {
@@ -12,16 +12,16 @@ describe("the files of a queue", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const present: string[] = [];
-        const arrivals = new Arrivals(async () => [...present]);
-        const readers = [0, 1, 2].map(() => ({ cursor: arrivals.cursor(0), seen: new Set<string>() }));
+        const positions = new Positions(async () => [...present]);
+        const readers = [0, 1, 2].map(() => ({ cursor: positions.cursor(0), seen: new Set<string>() }));
         const read = async ({ cursor, seen }: { cursor: string; seen: Set<string> }, limit: number) => {
-          const start = arrivals.position(cursor);
-          const page = (await arrivals.look()).filter(({ position }) => position > start).slice(0, limit);
+          const start = positions.position(cursor);
+          const page = (await positions.look()).filter(({ position }) => position > start).slice(0, limit);
           for (const { file } of page) {
             expect(seen.has(file)).toBe(false);
             seen.add(file);
           }
-          return arrivals.cursor(page.at(-1)?.position ?? start);
+          return positions.cursor(page.at(-1)?.position ?? start);
         };
         for (const [index, next] of steps.entries()) {
           // A place is often the same as another's, or before it.
@@ -43,15 +43,15 @@ describe("the files of a queue", () => {
   it("are listed after whoever asked had asked, with one look for all who ask meanwhile", async () => {
     const present = ["1_a"];
     const finish: (() => void)[] = [];
-    const arrivals = new Arrivals(() => {
+    const positions = new Positions(() => {
       const seen = [...present];
       return new Promise((resolve) => finish.push(() => resolve(seen)));
     });
     const turn = () => new Promise((resolve) => setImmediate(resolve));
-    const first = arrivals.look();
+    const first = positions.look();
     await turn();
     present.push("2_b");
-    const later = [arrivals.look(), arrivals.look()];
+    const later = [positions.look(), positions.look()];
     await turn();
     expect(finish).toHaveLength(1);
     finish[0]?.();
@@ -64,12 +64,12 @@ describe("the files of a queue", () => {
 
   it("can be listed again after the directory could not be read", async () => {
     let isBroken = true;
-    const arrivals = new Arrivals(async () => {
+    const positions = new Positions(async () => {
       if (isBroken) throw new Error("broken");
       return ["1_a"];
     });
-    await expect(arrivals.look()).rejects.toThrow("broken");
+    await expect(positions.look()).rejects.toThrow("broken");
     isBroken = false;
-    expect(await arrivals.look()).toEqual([{ file: "1_a", position: 1 }]);
+    expect(await positions.look()).toEqual([{ file: "1_a", position: 1 }]);
   });
 });

@@ -1,0 +1,68 @@
+import type { McpServer } from "@modelcontextprotocol/server";
+import type { Agent } from "../agent/agent.ts";
+import { ago } from "../wire/human.ts";
+import { redact } from "../wire/secrets.ts";
+import { oneWord } from "../wire/untrusted.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** By which ways the assistant of this connection learns of new mail, and why not by the others. */
+export class Paths {
+  readonly #era: "legacy" | "modern";
+  readonly #subscription: Subscription;
+  readonly #hasChannel: boolean;
+
+  constructor(era: "legacy" | "modern", subscription: Subscription, hasChannel: boolean) {
+    this.#era = era;
+    this.#subscription = subscription;
+    this.#hasChannel = hasChannel;
+  }
+
+  async describe(agent: Agent): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
+    const receiving = receivingWords(agent);
+    const { open, closed } = await this.#ways(agent);
+    return {
+      lines: [
+        `receiving: ${receiving}`,
+        `told of new mail by: ${open.join(", ")}`,
+        ...(closed.length > 0 ? [`not by: ${closed.join("; ")}`] : []),
+      ],
+      facts: { receiving, told_by: open, not_told_by: closed },
+    };
+  }
+
+  /** The same for the host's log. The 2026-07-28 protocol has none of its own any more. */
+  async log(server: McpServer, agent: Agent): Promise<void> {
+    const { open, closed } = await this.#ways(agent);
+    await server.sendLoggingMessage({
+      level: "info",
+      logger: "amp-mcp",
+      data: `New mail is told by: ${open.join(", ")}.${closed.length > 0 ? ` Not by: ${closed.join("; ")}.` : ""}`,
+    });
+  }
+
+  async #ways(agent: Agent): Promise<{ open: string[]; closed: string[] }> {
+    const open = ["a line on tool results", "amp_wait"];
+    const closed: string[] = [];
+    const hooks = await agent.hooks();
+    if (hooks.length > 0) {
+      open.push(...hooks.map(([host, at]) => `hook (${oneWord(host, 20)}, last ${ago(Date.now() - at)})`));
+    } else closed.push("hook (none has told yet; see the README)");
+    if (this.#hasChannel) open.push("channel (if Claude Code was started for it)");
+    else closed.push(`channel (${this.#era === "modern" ? "needs the 2025 protocol and" : "needs"} --channel)`);
+    const { isAsked } = this.#subscription;
+    if (isAsked) open.push("updates of amp://inbox");
+    else
+      closed.push(
+        `updates of amp://inbox (${isAsked === false ? "this host did not subscribe" : "if this host listens, no model sees them"})`,
+      );
+    return { open, closed };
+  }
+}
+
+function receivingWords(agent: Agent): string {
+  const { receiving } = agent.arrivals;
+  if (receiving === undefined) return "not started";
+  if (!receiving.isHere) return "by another process of this machine, or not registered yet; this one watches the disk";
+  const way = receiving.way ?? "starting";
+  return receiving.problem ? `failing (${redact(receiving.problem.message)})` : `${way}, and the disk`;
+}
