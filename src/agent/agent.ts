@@ -92,7 +92,7 @@ export class Agent {
       forget: (session) => {
         if (this.#session === session) this.#session = undefined;
       },
-      elsewhere: async () => 0,
+      elsewhere: ({ mailbox }, signal) => mailbox.receiveFromDashboard(signal),
       now: this.#now,
       log: (thrown) => this.log(thrown),
     });

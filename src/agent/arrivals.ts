@@ -15,6 +15,8 @@ export interface Receiving {
   isHere: boolean;
   way: Way | undefined;
   problem: AmpError | undefined;
+  /** Base of the provider. */
+  from: string | undefined;
 }
 
 export interface ArrivalsOptions {
@@ -77,7 +79,7 @@ export class Arrivals {
   get receiving(): Receiving | undefined {
     if (this.#running === undefined) return undefined;
     const { way, problem } = this.#receiver ?? {};
-    return { isHere: this.#receiver !== undefined, way, problem };
+    return { isHere: this.#receiver !== undefined, way, problem, from: this.#receiver?.from };
   }
 
   /** Ends receiving and gives the lock back. Closing twice is fine. */
@@ -117,7 +119,8 @@ export class Arrivals {
       while (!receiving.signal.aborted) {
         watch.follow([directory, ...(await this.#look(session))]);
         if (lock === undefined) {
-          lock = await tryLock(disk, join(directory, ".receiver.lock"), LEASE_STALE);
+          // Where nothing can be written, mail can still be read from the disk.
+          lock = await tryLock(disk, join(directory, ".receiver.lock"), LEASE_STALE).catch(() => undefined);
           if (lock) {
             received = this.#receive(session, receiving.signal).catch((thrown: unknown) => {
               failure = toAmpError(thrown);

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Dashboard } from "../client/dashboard.ts";
 import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import type { Home } from "../store/home.ts";
@@ -41,6 +42,7 @@ export class Mailbox {
   readonly #inboxes: Inboxes;
   readonly #profile: RegisteredProfile;
   readonly #client: ProviderClient;
+  readonly #dashboard: Dashboard | undefined;
   readonly #store: MessageStore;
   /** Apart from what was received: a message to ourselves has one id in both. */
   readonly #sentCopies: MessageStore;
@@ -50,11 +52,18 @@ export class Mailbox {
   /** Signature to the earliest message that has it, as the disk was at the last look. */
   readonly #firstSigned = new Map<string, StoredMessage>();
 
-  constructor(home: Home, profile: RegisteredProfile, client: ProviderClient, store: MessageStore, now: () => number) {
+  constructor(
+    home: Home,
+    profile: RegisteredProfile,
+    sources: { client: ProviderClient; dashboard: Dashboard | undefined },
+    store: MessageStore,
+    now: () => number,
+  ) {
     this.#home = home;
     this.#inboxes = new Inboxes(home, profile);
     this.#profile = profile;
-    this.#client = client;
+    this.#client = sources.client;
+    this.#dashboard = sources.dashboard;
     this.#store = store;
     this.#sentCopies = new MessageStore(home.disk);
     this.#now = now;
@@ -137,6 +146,7 @@ export class Mailbox {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
     try {
+      await this.receiveFromDashboard(signal);
       for (;;) {
         const page = await this.#client.pending({ signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
@@ -167,6 +177,21 @@ export class Mailbox {
     let fresh = 0;
     for (const message of messages) {
       if (!this.#store.isKept(message.envelope.id) && (await this.#keep(message))) fresh += 1;
+    }
+    return fresh;
+  }
+
+  /** Keeps what AI Maestro's dashboard shows as unread, where that is asked for. Returns how much of it was new. */
+  async receiveFromDashboard(signal?: AbortSignal): Promise<number> {
+    const dashboard = this.#dashboard;
+    if (dashboard === undefined) return 0;
+    const ids = await dashboard.unread(signal);
+    const known = new Set((await this.received()).map(idOf));
+    let fresh = 0;
+    for (const id of ids.filter((one) => !known.has(one))) {
+      const message = await dashboard.message(id, signal);
+      const received = { at: new Date(this.#now()), from: dashboard.origin, isQueued: false };
+      if (message && (await this.#store.keep(this.#inboxes.own, message, received))) fresh += 1;
     }
     return fresh;
   }
@@ -234,6 +259,7 @@ export class Mailbox {
     if (this.#queued === undefined && stored.queuedAt === undefined) await this.waiting(signal);
     const isHere = stored.queuedAt === this.#client.base || this.#queued?.has(idOf(stored)) === true;
     const isQueued = isHere || stored.queuedAt !== undefined;
+    if (this.#dashboard && stored.isFromDashboard) await this.#dashboard.markRead(idOf(stored), signal);
     const wasTakenOff = isQueued && (await this.#client.acknowledge(idOf(stored), signal));
     return wasTakenOff || (stored.status === "unread" && !isHere) ? "acknowledged" : "already gone";
   }

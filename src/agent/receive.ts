@@ -48,6 +48,10 @@ export class Receiver {
     return this.#way;
   }
 
+  get from(): string {
+    return this.#client.base;
+  }
+
   /** Why the provider could not be asked the last time. */
   get problem(): AmpError | undefined {
     return this.#problem;

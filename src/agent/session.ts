@@ -1,3 +1,4 @@
+import { Dashboard } from "../client/dashboard.ts";
 import type { Http } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
 import { ProviderClient } from "../client/provider.ts";
@@ -36,7 +37,9 @@ export interface SessionParts {
 
 export function openSession({ home, http, store, settings, now }: SessionParts, profile: RegisteredProfile): Session {
   const client = new ProviderClient(http, apiBase(settings, profile), profile.apiKey);
-  const mailbox = new Mailbox(home, profile, client, store, now);
+  const { agentId } = profile;
+  const dashboard = settings.dashboard && agentId ? new Dashboard(http, client.base, agentId) : undefined;
+  const mailbox = new Mailbox(home, profile, { client, dashboard }, store, now);
   const keys = new KnownKeys(home, profile.directory);
   const gone = (messages: readonly UnreadFile[]) => {
     const old = messages.filter(({ changedAt }) => now() - changedAt > FRESH);

@@ -19,6 +19,8 @@ export interface Settings {
   provider: Setting | undefined;
   /** For an agent that is registered nowhere yet. */
   defaultProvider: Setting;
+  /** Receive through AI Maestro's dashboard, too: without keys, and without signatures. */
+  dashboard: boolean;
   /** Host names to which plain http is allowed although they are not near. */
   allowHttp: string[];
   /** Before which messages of an assistant a person is asked: those that leave the tenant, all, none. */
@@ -33,6 +35,7 @@ export interface Flags {
   agent?: string | undefined;
   directory?: string | undefined;
   provider?: string | undefined;
+  dashboard?: boolean | undefined;
 }
 
 /** The ecosystem's own variables that name an agent, strongest first (ids before names, as its scripts do). */
@@ -47,7 +50,7 @@ const AGENT_VARIABLES = [
 
 /** Flags before variables before defaults. An empty variable counts as not set; hosts pass such on. */
 export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
-  const flag = (name: keyof Flags): Setting[] => {
+  const flag = (name: "agent" | "directory" | "provider"): Setting[] => {
     const value = flags[name];
     return value ? [{ value, from: `--${name}` }] : [];
   };
@@ -65,6 +68,7 @@ export function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Settings {
         : undefined,
     provider: [...flag("provider"), ...variable("AMP_PROVIDER_URL")][0],
     defaultProvider: variable("AMP_MAESTRO_URL")[0] ?? { value: DEFAULT_PROVIDER, from: "default" },
+    dashboard: flags.dashboard ?? ["1", "true"].includes(env.AMP_DASHBOARD ?? ""),
     allowHttp: (env.AMP_ALLOW_HTTP ?? "")
       .split(",")
       .map((host) => host.trim())

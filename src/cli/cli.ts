@@ -60,6 +60,7 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
   const agent = new Option("-a, --agent <name>", "agent to act as (default: first registered)");
   const directory = new Option("-d, --directory <dir>", "config directory (default: ~/.agent-messaging)");
   const provider = new Option("--provider <url>", "provider URL (default: the agent's own)");
+  const dashboard = new Option("--dashboard", "receive through AI Maestro's dashboard (no signatures)");
   const json = new Option("--json", "print one JSON object");
 
   program
@@ -68,6 +69,7 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .option("-a, --agent <name>", "agent to act as (default: the only one)")
     .addOption(directory)
     .addOption(provider)
+    .addOption(dashboard)
     .option("--embedded", "serve as the provider too when none answers (also AMP_EMBEDDED=1)")
     .option("--tenant <name>", "tenant of the embedded provider", "local")
     .option("--data <dir>", "where the embedded provider keeps its queue")
@@ -116,6 +118,7 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .option("-l, --limit <n>", "messages to list", "10")
     .addOption(directory)
     .addOption(provider)
+    .addOption(dashboard)
     .addOption(json)
     .action(async (command, ids, options) =>
       done(

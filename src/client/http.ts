@@ -4,7 +4,7 @@ import { AmpError, systemCode } from "../errors.ts";
 import { LIMITED_PAUSE_MIN, REFUSED_PAUSES, REQUEST_DEADLINE, RESPONSE_MAX_BYTES } from "../wire/limits.ts";
 
 export interface HttpRequest {
-  method: "GET" | "POST" | "DELETE";
+  method: "GET" | "POST" | "PATCH" | "DELETE";
   url: URL;
   apiKey?: string | undefined;
   /** JSON text, sent as these very bytes. */

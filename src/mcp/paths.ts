@@ -63,6 +63,13 @@ function receivingWords(agent: Agent): string {
   const { receiving } = agent.arrivals;
   if (receiving === undefined) return "not started";
   if (!receiving.isHere) return "by another process of this machine, or not registered yet; this one watches the disk";
-  const way = receiving.way ?? "starting";
-  return receiving.problem ? `failing (${redact(receiving.problem.message)})` : `${way}, and the disk`;
+  const { way = "starting", problem, from } = receiving;
+  if (problem) return `failing (${redact(problem.message)})`;
+  if (agent.settings.dashboard) return `${way}, AI Maestro's dashboard (no signatures), and the disk`;
+  const isFar = way === "poll" && from !== undefined && !isLoopback(new URL(from).hostname);
+  return `${way}, and the disk${isFar ? ". A current AI Maestro on another machine does not hand out its mail: --dashboard" : ""}`;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }

@@ -19,6 +19,8 @@ export interface StoredMessage {
   status: Status;
   /** Base of the provider whose queue it came from and waits in; `undefined` for a file that another tool wrote. */
   queuedAt: string | undefined;
+  /** It came from AI Maestro's dashboard, which lists it until it is marked read there. */
+  isFromDashboard: boolean;
   /** It came from a queue that was too long and waits on disk alone since; see `release`. */
   isReleased: boolean;
   /** Milliseconds since 1970 when it was received, for its age; the file's own time if it does not say. */
@@ -255,6 +257,7 @@ function storedMessage(file: unknown, path: string, modifiedAt: number): StoredM
     copies: [],
     status: status === "read" || status === "archived" ? status : "unread",
     queuedAt: local.delivery_method === "relay" ? text(local, "fetched_from") : undefined,
+    isFromDashboard: local.delivery_method === "dashboard",
     isReleased: local.delivery_method === "relay" && local.fetched_from === null,
     receivedAt: Number.isNaN(received) ? modifiedAt : received,
   };

@@ -83,6 +83,17 @@ export type Count = z.infer<typeof countSchema>;
 
 export const acknowledgedSchema = z.looseObject({ acknowledged: z.union([z.boolean(), z.number()]).catch(false) });
 
+/** `/api/messages` of AI Maestro's dashboard. */
+export const dashboardListSchema = z.looseObject({ messages: z.array(z.looseObject({ id: z.string() })) });
+export const dashboardMessageSchema = z.looseObject({
+  from: z.string(),
+  to: z.string().catch(""),
+  subject: z.string().catch(""),
+  priority: z.string().catch("normal"),
+  timestamp: line,
+  content: z.record(z.string(), z.unknown()).catch({}),
+});
+
 /** An error body of either AI Maestro. `suggestions` stand at the top in one, under `details` in the other. */
 export const errorBodySchema = z.looseObject({
   error: line,

@@ -134,6 +134,9 @@ export const FRESH = 2_000;
 /** How long a result may wait for that look. */
 export const QUEUE_LOOK = 500;
 
+/** Unread messages that AI Maestro's dashboard is asked for at once; each costs a request of its own. */
+export const DASHBOARD_PAGE = 100;
+
 /** How long a provider may hold a long-poll. The protocol's draft allows 30 s; proxies cut off at 30 or 60. */
 export const LONG_POLL = 25_000;
 /** What an answer to it may take longer than that. */
