@@ -160,6 +160,7 @@ export class Agent {
     const registration = await this.#track(register(context, { ...request, providerUrl: url }, signal));
     this.#session = undefined;
     this.#registered = registration.profile.directory;
+    void this.arrivals.activity();
     return registration;
   }
 
@@ -211,10 +212,10 @@ export class Agent {
     );
   }
 
-  /** Unread mail that the assistant was not told about, to be told by the caller. Never throws. */
-  async news(): Promise<News | undefined> {
+  /** Unread mail, except some, that the assistant was not told about, to be told by the caller. Never throws. */
+  async news(except: readonly string[] = []): Promise<News | undefined> {
     const session = await this.#open().catch(() => undefined);
-    return session?.announcer.claim();
+    return session?.announcer.claim(except);
   }
 
   /** Notes what became of news: told if `isTold` says so, left to others if not. Ends before this agent is closed. */
@@ -222,10 +223,10 @@ export class Agent {
     await this.#track(isTold.then((told) => (told ? news.told() : news.withdraw())));
   }
 
-  /** Notes that the assistant has been shown that these wait, so that it is not told again. Never throws. */
-  async noteTold(ids: readonly string[]): Promise<void> {
+  /** Notes that the assistant was shown that these wait, if it was, so that it is not told again. Never throws. */
+  async noteTold(ids: readonly string[], isTold: Promise<boolean> = Promise.resolve(true)): Promise<void> {
     const session = await this.#open().catch(() => undefined);
-    await this.#track(session?.announcer.noteTold(ids) ?? Promise.resolve());
+    await this.#track(isTold.then((told) => (told ? session?.announcer.noteTold(ids) : undefined)));
   }
 
   /** Hosts whose hook has told the assistant of mail, and when it last did. Never throws. */

@@ -52,17 +52,22 @@ export class Announcer {
     return this.#files.look(await this.#inboxes.directories());
   }
 
-  /** Claims what is unread and was told to nobody; `undefined` where there is nothing. Never throws. */
-  async claim(): Promise<News | undefined> {
+  /**
+   * Claims what is unread and was told to nobody; `undefined` where there is nothing. Never throws.
+   *
+   * @param except Ids that the caller is telling about in another way; see `noteTold`.
+   */
+  async claim(except: readonly string[] = []): Promise<News | undefined> {
     const look = await this.look();
-    const untold = await this.#untold(look);
+    const untold = (await this.#untold(look)).filter(({ id }) => !except.includes(id));
     if (untold.length === 0) return undefined;
     const gone = await this.#gone(untold);
     const isDue = (id: string) => {
       const message = look.unread.get(id);
       return message !== undefined && !gone.has(id) && UnreadFiles.isStillUnread(message);
     };
-    const complete = look.isComplete ? { waiting: new Set(look.unread.keys()), at: look.at } : undefined;
+    const complete =
+      look.isComplete && except.length === 0 ? { waiting: new Set(look.unread.keys()), at: look.at } : undefined;
     try {
       const ids = untold.map(({ id }) => id);
       return this.#news(look, await this.#ledger.claim(ids, isDue, complete), true);

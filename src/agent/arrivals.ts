@@ -103,7 +103,7 @@ export class Arrivals {
     await this.#tick.for(UNREGISTERED_PAUSE, signal);
   }
 
-  /** Until aborted, or until the provider refuses the API key. */
+  /** Until aborted, until another registration takes its place, or until the provider refuses the API key. */
   async #follow(session: Session, signal: AbortSignal): Promise<void> {
     const { disk } = this.#options.home;
     const { directory } = session.profile;
@@ -116,7 +116,7 @@ export class Arrivals {
     let received: Promise<void> | undefined;
     let failure: AmpError | undefined;
     try {
-      while (!receiving.signal.aborted) {
+      while (!receiving.signal.aborted && (await this.#options.session()) === session) {
         watch.follow([directory, ...(await this.#look(session))]);
         if (lock === undefined) {
           // Where nothing can be written, mail can still be read from the disk.

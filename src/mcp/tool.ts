@@ -68,9 +68,10 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
     void agent.arrivals.activity();
     const answer = await outcome(agent, given, call);
     if (answer instanceof Question) return answer.request();
-    const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news();
+    const { shown = [] } = answer;
+    const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news(shown);
     if (news) void agent.settle(news, isWritten(signal));
-    if (answer.shown?.length) void agent.noteTold(answer.shown);
+    if (shown.length > 0) void agent.noteTold(shown, isWritten(signal));
     return result(agent, answer, news && newsLine(news));
   };
   const outcome = async (agent: Agent, given: unknown, call: Call) => {
