@@ -15,7 +15,7 @@ import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
 import { payloadInFull } from "../wire/message.ts";
 import { oneLine } from "../wire/untrusted.ts";
-import type { News } from "./announce.ts";
+import type { ClaimOptions, News } from "./announce.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { Draft } from "./compose.ts";
 import { firstRegistered, type Identity, identityOf, requireRegistered, resolveIdentity } from "./identity.ts";
@@ -212,10 +212,10 @@ export class Agent {
     );
   }
 
-  /** Unread mail, except some, that the assistant was not told about, to be told by the caller. Never throws. */
-  async news(except: readonly string[] = []): Promise<News | undefined> {
+  /** Unread mail that the assistant was not told about, to be told by the caller; see `settle`. Never throws. */
+  async news(options?: ClaimOptions): Promise<News | undefined> {
     const session = await this.#open().catch(() => undefined);
-    return session?.announcer.claim(except);
+    return session?.announcer.claim(options);
   }
 
   /** Notes what became of news: told if `isTold` says so, left to others if not. Ends before this agent is closed. */

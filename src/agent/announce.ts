@@ -18,6 +18,11 @@ export interface News {
   withdraw(): Promise<void>;
 }
 
+export interface ClaimOptions {
+  except?: readonly string[];
+  max?: number;
+}
+
 /** Which of these messages another tool has taken off the provider's queue; empty where that cannot be said. */
 export type GoneFromQueue = (messages: readonly UnreadFile[]) => Promise<ReadonlySet<string>>;
 
@@ -55,11 +60,13 @@ export class Announcer {
   /**
    * Claims what is unread and was told to nobody; `undefined` where there is nothing. Never throws.
    *
-   * @param except Ids that the caller is telling about in another way; see `noteTold`.
+   * @param options.except Ids that the caller is telling about in another way; see `noteTold`.
+   * @param options.max How many the caller can tell about at once.
    */
-  async claim(except: readonly string[] = []): Promise<News | undefined> {
+  async claim({ except = [], max }: ClaimOptions = {}): Promise<News | undefined> {
     const look = await this.look();
-    const untold = (await this.#untold(look)).filter(({ id }) => !except.includes(id));
+    const all = await this.#untold(look);
+    const untold = all.filter(({ id }) => !except.includes(id)).slice(0, max);
     if (untold.length === 0) return undefined;
     const gone = await this.#gone(untold);
     const isDue = (id: string) => {
@@ -67,7 +74,9 @@ export class Announcer {
       return message !== undefined && !gone.has(id) && UnreadFiles.isStillUnread(message);
     };
     const complete =
-      look.isComplete && except.length === 0 ? { waiting: new Set(look.unread.keys()), at: look.at } : undefined;
+      look.isComplete && untold.length === all.length
+        ? { waiting: new Set(look.unread.keys()), at: look.at }
+        : undefined;
     try {
       const ids = untold.map(({ id }) => id);
       return this.#news(look, await this.#ledger.claim(ids, isDue, complete), true);

@@ -4,7 +4,7 @@ import { SECRET_MODE } from "../store/disk.ts";
 import type { Home } from "../store/home.ts";
 import { type Lock, tryLock } from "../store/lock.ts";
 import { Watch } from "../store/watch.ts";
-import { IDLE_MIN, LEASE_RENEWAL, LEASE_STALE, TICK, UNREGISTERED_PAUSE } from "../wire/limits.ts";
+import { IDLE_MIN, LEASE_RENEWAL, LEASE_STALE, LOOK_GAP, TICK, UNREGISTERED_PAUSE } from "../wire/limits.ts";
 import { Pause } from "./pause.ts";
 import { Receiver, type Way } from "./receive.ts";
 import type { Session } from "./session.ts";
@@ -107,7 +107,7 @@ export class Arrivals {
   async #follow(session: Session, signal: AbortSignal): Promise<void> {
     const { disk } = this.#options.home;
     const { directory } = session.profile;
-    const watch = new Watch(() => this.#tick.shorten(0));
+    const watch = new Watch(() => this.#tick.shorten(LOOK_GAP));
     const receiving = new AbortController();
     const stop = () => receiving.abort();
     signal.addEventListener("abort", stop, { once: true });

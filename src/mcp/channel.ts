@@ -1,9 +1,10 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { McpServer } from "@modelcontextprotocol/server";
 import type { Agent } from "../agent/agent.ts";
 import type { News } from "../agent/announce.ts";
 import { entriesOf, type IndexEntry } from "../agent/inbox.ts";
 import { count } from "../wire/human.ts";
-import { CHANNEL_MAX, READ_MAX_MESSAGES } from "../wire/limits.ts";
+import { CHANNEL_MAX, CHANNEL_PAUSE, READ_MAX_MESSAGES } from "../wire/limits.ts";
 import { viewMessages } from "./message-view.ts";
 import { indexLine } from "./render.ts";
 
@@ -52,18 +53,22 @@ export class Channel {
   }
 
   async #tellAll(): Promise<void> {
+    const max = this.#withTexts ? READ_MAX_MESSAGES : CHANNEL_MAX;
     while (this.#isDue) {
       this.#isDue = false;
-      const news = await this.#agent.news();
-      if (news) await this.#agent.settle(news, this.#tell(news));
+      const news = await this.#agent.news({ max });
+      if (news === undefined) continue;
+      const isTold = this.#tell(news);
+      await this.#agent.settle(news, isTold);
+      if (!(await isTold)) return;
+      this.#isDue = true;
+      if (news.messages.length < max) await pause(CHANNEL_PAUSE, undefined, { ref: false });
     }
   }
 
   async #tell(news: News): Promise<boolean> {
     try {
-      const ids = news.messages.map(({ id }) => id);
-      const size = this.#withTexts ? READ_MAX_MESSAGES : CHANNEL_MAX;
-      for (let start = 0; start < ids.length; start += size) await this.#send(ids.slice(start, start + size));
+      await this.#send(news.messages.map(({ id }) => id));
       return true;
     } catch (thrown) {
       this.#agent.log(thrown);

@@ -2,6 +2,7 @@ import { McpServer } from "@modelcontextprotocol/server";
 import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import type { Agent } from "../agent/agent.ts";
 import { VERSION } from "../version.ts";
+import { ARRIVALS_DELAY } from "../wire/limits.ts";
 import { CHANNEL_CAPABILITY, Channel } from "./channel.ts";
 import { CHANNEL_INSTRUCTIONS, INSTRUCTIONS } from "./instructions.ts";
 import { Paths } from "./paths.ts";
@@ -28,6 +29,8 @@ function createServer(agent: Agent, era: "legacy" | "modern", { channel }: Serve
       },
     },
   );
+  // A host is waiting for the first answer; a look at a large inbox can follow it.
+  setTimeout(() => agent.arrivals.start(), ARRIVALS_DELAY).unref();
   const subscription = new Subscription(server, agent, era);
   const paths = new Paths(era, subscription, channel !== undefined);
   for (const tool of TOOLS) tool.register(server, agent, paths);
@@ -62,7 +65,6 @@ export async function serve(agent: Agent, options: ServeOptions = {}): Promise<v
   // Each answer that waits for a slow host listens for its turn; that is no leak to warn of.
   process.stdout.setMaxListeners(0);
   const connection = await connect(agent, options);
-  agent.arrivals.start();
   await ended;
   await connection.close();
 }

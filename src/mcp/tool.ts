@@ -69,7 +69,7 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
     const answer = await outcome(agent, given, call);
     if (answer instanceof Question) return answer.request();
     const { shown = [] } = answer;
-    const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news(shown);
+    const news = spec.isAboutMail || signal.aborted ? undefined : await agent.news({ except: shown });
     if (news) void agent.settle(news, isWritten(signal));
     if (shown.length > 0) void agent.noteTold(shown, isWritten(signal));
     return result(agent, answer, news && newsLine(news));

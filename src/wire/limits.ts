@@ -110,6 +110,8 @@ export const CLAIM_STALE = 10_000;
 export const TOLD_KEPT = 10 * 60_000;
 /** Between two updates of a subscribed resource: of a hundred messages a host need not hear a hundred times. */
 export const UPDATE_PAUSE = 250;
+/** Between two rounds of notices of a channel: each is a turn of a model. */
+export const CHANNEL_PAUSE = 250;
 /** Messages in one notice of a channel. */
 export const CHANNEL_MAX = 20;
 /** How long an announcement waits for the ledger. A result or a hook is not held up for it; the next one tells. */
@@ -122,10 +124,14 @@ export const HOOK_EVENT_MAX_BYTES = 64 * 1024 * 1024;
 
 // ---- Receiving ----
 
+/** From the first message of a host to the first look for mail: the answer to it takes some 10 ms. */
+export const ARRIVALS_DELAY = 100;
 /** Between two looks at the disk, at the receiver's lock and at its bell; watches tell most of it earlier. */
 export const TICK = 1_000;
+/** Between two looks that watches ask for: one file is several events, and a thousand files are a look each. */
+export const LOOK_GAP = 20;
 /** Between two attempts to begin, while nobody is registered or the provider refuses the API key. */
-export const UNREGISTERED_PAUSE = 5_000;
+export const UNREGISTERED_PAUSE = 2_000;
 /** The receiver of a machine says that often that it is there; one that is silent for so long has lost its place. */
 export const LEASE_RENEWAL = 10_000;
 export const LEASE_STALE = 45_000;

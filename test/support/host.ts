@@ -17,6 +17,7 @@ export interface Exit {
 
 /** A host with nothing between it and the wire, for what a well-behaved client would hide. */
 export interface Host {
+  readonly pid: number;
   /** Every message the server wrote, in order. */
   readonly messages: readonly Message[];
   /** All of stderr so far. */
@@ -122,6 +123,7 @@ export function startHost(options: HostOptions): Host {
   }
 
   return {
+    pid: child.pid ?? -1,
     messages,
     stderr: () => stderr,
     send,
