@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 
-// A reader that went away (`amp-mcp inbox | head -1`) is no failure.
-process.stdout.on("error", () => {});
 const args = process.argv.slice(2);
 const [command, ...rest] = args;
 // A hook runs at every turn of a host and may take half as long again as an empty program: no command line is loaded.

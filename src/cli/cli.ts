@@ -18,6 +18,8 @@ export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Pro
   // undici's parser is WebAssembly, and V8 optimises it in the background. Nothing here needs that speed, but the
   // process could not end before it is done: 100 ms, in which a host expects a server to be gone.
   setFlagsFromString("--liftoff-only");
+  // A reader that went away (`amp-mcp inbox | head -1`) is no failure.
+  process.stdout.on("error", () => {});
   const output: Output = {
     stdout: (text) => void process.stdout.write(text),
     stderr: (text) => void process.stderr.write(text),

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, renameSync, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AmpError, systemCode } from "../errors.ts";
@@ -13,6 +13,7 @@ export type BeforeOperation = (operation: string, path: string) => void;
 /**
  * The file layer: whole files only, each write complete and flushed before it becomes visible. A temporary file
  * starts with a dot and ends in `.tmp`, because the ecosystem's scripts die of an unreadable `*.json` in an inbox.
+ * Looks are synchronous inside: these files are small, and a thread's answer takes ten times as long as the look.
  */
 export class Disk {
   readonly #before: BeforeOperation;
@@ -24,9 +25,9 @@ export class Disk {
   /** The text of a regular file of at most `maxBytes`; `undefined` where there is none, or something else. */
   async read(path: string, maxBytes: number): Promise<string | undefined> {
     try {
-      const about = await fs.stat(path);
+      const about = statSync(path);
       if (!about.isFile() || about.size > maxBytes) return undefined;
-      return await fs.readFile(path, "utf8");
+      return readFileSync(path, "utf8");
     } catch (thrown) {
       if (isAbsent(thrown) || systemCode(thrown) === "EACCES") return undefined;
       throw storageFailed("read", path, thrown);
@@ -210,7 +211,7 @@ export class Disk {
   /** Names in a directory, sorted; none if it is not there. */
   async names(path: string): Promise<string[]> {
     try {
-      return (await fs.readdir(path)).sort();
+      return readdirSync(path).sort();
     } catch (thrown) {
       if (isAbsent(thrown) || systemCode(thrown) === "EACCES") return [];
       throw storageFailed("list", path, thrown);
@@ -220,8 +221,8 @@ export class Disk {
   /** The true path of a directory behind any links; `undefined` where there is none. */
   async realDirectory(path: string): Promise<string | undefined> {
     try {
-      const real = await fs.realpath(path);
-      return (await fs.stat(real)).isDirectory() ? real : undefined;
+      const real = realpathSync.native(path);
+      return statSync(real).isDirectory() ? real : undefined;
     } catch {
       return undefined;
     }

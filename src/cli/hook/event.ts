@@ -1,5 +1,4 @@
-import { readSync } from "node:fs";
-import { isatty } from "node:tty";
+import { fstatSync, readSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
 import { isObject, parseJson } from "../../wire/json.ts";
 import { HOOK_EVENT_MAX_BYTES } from "../../wire/limits.ts";
@@ -9,7 +8,8 @@ import { HOOK_EVENT_MAX_BYTES } from "../../wire/limits.ts";
  * code takes longer to load than a hook may take; and until the object is complete, since a host need not close stdin.
  */
 export function readEvent(): Record<string, unknown> | undefined {
-  if (isatty(0)) return undefined;
+  // A terminal, where a person would have to write the event.
+  if (fstatSync(0).isCharacterDevice()) return undefined;
   const chunk = Buffer.alloc(64 * 1024);
   let text = "";
   let bytes = 0;
