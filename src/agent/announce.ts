@@ -3,7 +3,7 @@ import { Announced } from "../store/announced.ts";
 import type { Home } from "../store/home.ts";
 import type { Profile } from "../store/profile.ts";
 import { type Look, type UnreadFile, UnreadFiles } from "../store/unread.ts";
-import { CLOCK_SLACK } from "../wire/limits.ts";
+import { CLOCK_SLACK, READS_NOTED } from "../wire/limits.ts";
 import { Inboxes } from "./inboxes.ts";
 
 /** Unread messages that the caller, and nobody else, is to tell about; one of both methods is to follow. */
@@ -32,6 +32,7 @@ export type GoneFromQueue = (messages: readonly UnreadFile[]) => Promise<Readonl
  */
 export class Announcer {
   readonly #files: UnreadFiles;
+  readonly #isPartial: boolean;
   readonly #inboxes: Inboxes;
   readonly #ledger: Announced;
   readonly #gone: GoneFromQueue;
@@ -41,6 +42,7 @@ export class Announcer {
 
   constructor(home: Home, profile: Profile, now: () => number, options: { since?: number; gone?: GoneFromQueue } = {}) {
     this.#files = new UnreadFiles(options.since);
+    this.#isPartial = options.since !== undefined;
     this.#inboxes = new Inboxes(home, profile);
     this.#ledger = new Announced(home.disk, profile.directory, now);
     this.#gone = options.gone ?? (async () => new Set());
@@ -67,16 +69,18 @@ export class Announcer {
     const look = await this.look();
     const all = await this.#untold(look);
     const untold = all.filter(({ id }) => !except.includes(id)).slice(0, max);
-    if (untold.length === 0) return undefined;
+    const isWhole = look.isComplete && untold.length === all.length;
+    const waiting = this.#isPartial ? undefined : new Set(look.unread.keys());
+    const complete = isWhole ? { waiting, at: look.at } : undefined;
+    if (untold.length === 0) {
+      if (complete && look.reads > READS_NOTED) await this.#ledger.looked(complete).catch(() => {});
+      return undefined;
+    }
     const gone = await this.#gone(untold);
     const isDue = (id: string) => {
       const message = look.unread.get(id);
       return message !== undefined && !gone.has(id) && UnreadFiles.isStillUnread(message);
     };
-    const complete =
-      look.isComplete && untold.length === all.length
-        ? { waiting: new Set(look.unread.keys()), at: look.at }
-        : undefined;
     try {
       const ids = untold.map(({ id }) => id);
       return this.#news(look, await this.#ledger.claim(ids, isDue, complete), true);

@@ -12,6 +12,14 @@ interface Teller {
   at: number;
 }
 
+/** A look that has seen everything. */
+export interface Complete {
+  /** Ids of all unread messages; `undefined` where what was known before was passed over. */
+  waiting: ReadonlySet<string> | undefined;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
 interface Ledger {
   /** When a message was told about, by id. */
   told: Map<string, number>;
@@ -65,15 +73,11 @@ export class Announced {
   /**
    * Claims those of `ids` that are open and that `isDue` still says yes to, now that nobody else can claim them.
    *
-   * @param complete The whole of what waits and when it was looked at, where that is known: the ledger forgets the rest.
+   * @param complete Where everything was seen, and `ids` is all that is untold of it: the ledger forgets the rest.
    * @returns The ids that are the caller's to tell about; `settle` is to follow.
    * @throws AmpError `locked` or `storage_failed`: nothing was claimed.
    */
-  async claim(
-    ids: readonly string[],
-    isDue: (id: string) => boolean,
-    complete?: { waiting: ReadonlySet<string>; at: number },
-  ): Promise<string[]> {
+  async claim(ids: readonly string[], isDue: (id: string) => boolean, complete?: Complete): Promise<string[]> {
     return this.#change((ledger) => {
       const claimed = ids.filter((id) => this.#isOpen(ledger, id) && isDue(id));
       const teller = { ...thisProcess(), at: this.#now() };
@@ -81,6 +85,11 @@ export class Announced {
       if (complete !== undefined) this.#tidy(ledger, complete);
       return claimed;
     });
+  }
+
+  /** Notes that nothing was to be told, so that the next look need not go as far back. */
+  async looked(complete: Complete): Promise<void> {
+    await this.#change((ledger) => this.#tidy(ledger, complete));
   }
 
   /** What was told about, or with `false` was not: then others may. */
@@ -105,10 +114,11 @@ export class Announced {
     return hasEnded(teller) || Math.abs(this.#now() - teller.at) > CLAIM_STALE;
   }
 
-  #tidy(ledger: Ledger, { waiting, at }: { waiting: ReadonlySet<string>; at: number }): void {
+  #tidy(ledger: Ledger, { waiting, at }: Complete): void {
+    ledger.lookedAt = at;
+    if (waiting === undefined) return;
     for (const [id, told] of ledger.told) if (!waiting.has(id) && at - told > TOLD_KEPT) ledger.told.delete(id);
     for (const [id, teller] of ledger.telling) if (this.#isVoid(teller) && !waiting.has(id)) ledger.telling.delete(id);
-    ledger.lookedAt = at;
   }
 
   #change<T>(change: (ledger: Ledger) => T): Promise<T> {

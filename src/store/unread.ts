@@ -19,6 +19,8 @@ export interface Look {
   isComplete: boolean;
   /** Those that were looked into. */
   directories: string[];
+  /** Files that had to be read. */
+  reads: number;
 }
 
 interface Directory {
@@ -43,6 +45,7 @@ export class UnreadFiles {
   readonly #since: number;
   readonly #directories = new Map<string, Directory>();
   readonly #files = new Map<string, Seen>();
+  #reads = 0;
 
   /** @param since Milliseconds since 1970: what has not changed from then on is passed over as known. */
   constructor(since = 0) {
@@ -54,6 +57,7 @@ export class UnreadFiles {
     const unread = new Map<string, UnreadFile>();
     const done = new Set<string>();
     let isComplete = true;
+    this.#reads = 0;
     for (const path of inboxes.flatMap((inbox) => this.#filesBelow(inbox, at))) {
       const glance = this.#glance(path, at);
       if (glance === undefined) isComplete &&= this.#files.has(path);
@@ -65,7 +69,7 @@ export class UnreadFiles {
       }
     }
     const directories = inboxes.flatMap((inbox) => [inbox, ...(this.#directories.get(inbox)?.directories ?? [])]);
-    return { unread, at, isComplete, directories };
+    return { unread, at, isComplete, directories, reads: this.#reads };
   }
 
   /** The file as it is at this moment, whatever was seen of it before. One that cannot be read counts as unread. */
@@ -103,7 +107,9 @@ export class UnreadFiles {
     const about = stat(path);
     if (about === undefined) return undefined;
     if (known !== undefined && isUnchanged(known.about, about)) return known.glance;
-    const glance = changedAt(about) < this.#since ? undefined : read(path, about);
+    const isOld = changedAt(about) < this.#since;
+    if (!isOld) this.#reads += 1;
+    const glance = isOld ? undefined : read(path, about);
     // What scripts write in place is complete a moment later: a young file is looked at again.
     if (glance === undefined && now - about.mtimeMs < TORN_AGE) this.#files.delete(path);
     else this.#files.set(path, { about, glance });

@@ -116,6 +116,8 @@ export const CHANNEL_PAUSE = 250;
 export const CHANNEL_MAX = 20;
 /** How long an announcement waits for the ledger. A result or a hook is not held up for it; the next one tells. */
 export const LEDGER_WAIT = 250;
+/** Files read in a look that found nothing to tell: from here on it is noted, so that the next hook need not read them. */
+export const READS_NOTED = 20;
 /** What may lie between a file's own time and this machine's clock where the directory is on another one. */
 export const CLOCK_SLACK = 10_000;
 

@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { Announcer, type News, newsLine } from "../../src/agent/announce.ts";
 import { Disk } from "../../src/store/disk.ts";
 import { Home } from "../../src/store/home.ts";
 import { readProfile } from "../../src/store/profile.ts";
+import { CLOCK_SLACK } from "../../src/wire/limits.ts";
 import { messageFile, put, readJson } from "../support/agent.ts";
 import { bobAt, item, startQueue } from "../support/queue.ts";
 
@@ -197,6 +198,19 @@ describe("the ledger", () => {
 });
 
 describe("a process that looks once", () => {
+  it("forgets nothing that it passed over", async () => {
+    const { mail, oneLook, announcer, ledger, file } = await mailbox();
+    mail("msg_1");
+    await told(announcer());
+    const { ctimeMs } = statSync(file("msg_1"));
+    do put(file("msg_2", "dave"), messageFile("msg_2"));
+    while (statSync(file("msg_2", "dave")).ctimeMs <= ctimeMs + 1);
+    // Told about an hour ago, and the last look lies between both messages.
+    const now = { told: [["msg_1", Date.now() - 60 * 60_000]], looked_at: ctimeMs + 1 + CLOCK_SLACK };
+    writeFileSync(ledger, JSON.stringify({ ...readJson(ledger), ...now }));
+    expect([await told(await oneLook()), await told(announcer())]).toEqual([["msg_2"], []]);
+  });
+
   it("sees what was moved or restored with an old date", async () => {
     const { mail, oneLook, announcer, file, profile } = await mailbox();
     mail("msg_1");
