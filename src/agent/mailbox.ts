@@ -77,6 +77,7 @@ export class Mailbox {
     const before = await this.#store.files(await this.#inboxes.directories());
     const queue = await this.#fetchQueue(signal);
     this.#queued = queue.ids;
+    const dashboard = await this.receiveFromDashboard(signal).catch(toAmpError);
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
     const { messages, unreadable } = await this.#list(await this.#inboxes.directories());
     const waiting: StoredMessage[] = [];
@@ -101,7 +102,7 @@ export class Mailbox {
     return {
       messages: inOrder(waiting),
       behind: queue.behind,
-      offline: queue.offline,
+      offline: queue.offline ?? (typeof dashboard === "number" ? undefined : dashboard),
       unreadable: unreadable.length + queue.unreadable,
     };
   }
@@ -146,7 +147,6 @@ export class Mailbox {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
     try {
-      await this.receiveFromDashboard(signal);
       for (;;) {
         const page = await this.#client.pending({ signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
