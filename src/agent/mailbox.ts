@@ -7,6 +7,7 @@ import { withLock } from "../store/lock.ts";
 import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
 import type { RegisteredProfile } from "../store/profile.ts";
 import type { UnreadFile } from "../store/unread.ts";
+import { QUEUE_PAGES } from "../wire/limits.ts";
 import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
 import { Inboxes } from "./inboxes.ts";
@@ -140,26 +141,35 @@ export class Mailbox {
   }
 
   /**
-   * Keeps on disk what the queue shows. A queue longer than a page has no other page: only what is taken off makes
-   * room. So a full page, once it is safely on disk, is taken off and waits here alone; newer mail comes into view.
+   * Keeps on disk what the queue shows, page by page where the provider has cursors. Without them a queue longer than a
+   * page has no other page: only what is taken off makes room. So a full page, once it is safely on disk, is taken off
+   * and waits here alone; newer mail comes into view.
    */
   async #fetchQueue(signal: AbortSignal | undefined): Promise<Look> {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
+    let after: string | undefined;
+    let passed = 0;
     try {
-      for (;;) {
-        const page = await this.#client.pending({ signal });
+      for (let pages = 1; ; pages++) {
+        const page = await this.#client.pending({ after, signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
         await this.receive(page.messages);
-        look.ids = new Set(ids);
+        for (const id of ids) look.ids.add(id);
         look.behind = page.remaining;
-        look.unreadable = page.unreadable;
-        look.isWhole = page.remaining === 0 && page.unreadable === 0;
-        // A provider that does not let go of what was taken off would be asked for ever.
-        if (page.remaining === 0 || ids.every((id) => released.has(id))) return look;
-        for (const id of ids) released.add(id);
-        await this.#release(ids, signal);
-        look.ids.clear();
+        look.unreadable = passed + page.unreadable;
+        look.isWhole = page.remaining === 0 && look.unreadable === 0;
+        if (page.remaining === 0 || pages === QUEUE_PAGES) return look;
+        if (page.nextCursor !== undefined && page.nextCursor !== after) {
+          after = page.nextCursor;
+          passed = look.unreadable;
+        } else {
+          // A provider that does not let go of what was taken off would be asked for ever.
+          if (ids.every((id) => released.has(id))) return look;
+          for (const id of ids) released.add(id);
+          await this.#release(ids, signal);
+          look.ids.clear();
+        }
       }
     } catch (thrown) {
       const offline = toAmpError(thrown);

@@ -70,6 +70,8 @@ export const LIMITED_PAUSE_MIN = 1_000;
 export const RESPONSE_MAX_BYTES = 8 * 1024 * 1024;
 /** Messages a provider hands out at once: AI Maestro's own maximum. */
 export const PENDING_PAGE = 100;
+/** Pages of a queue that one look goes through: twenty thousand messages, or a provider that never ends. */
+export const QUEUE_PAGES = 200;
 /** Characters of a provider's own words that are passed on. */
 export const PROVIDER_TEXT_MAX_CHARS = 300;
 /** How long an idle connection is kept; AI Maestro allows 900 s, others close sooner and say so. */

@@ -1,8 +1,10 @@
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { messageFile, put, readJson, startAgent } from "../support/agent.ts";
-import { bundleDriver, drive, expectReadable, untilFinished } from "../support/crash.ts";
+import { messageFile, put, readJson, registeredAgent, scratchRoot, startAgent } from "../support/agent.ts";
+import { bundleDriver, drive, embedded, expectReadable, untilFinished } from "../support/crash.ts";
 import { createHome } from "../support/home.ts";
+import { call, message, registerAgent, send } from "../support/provider.ts";
 import { bobAt, idsOf, item, jsonFiles, startQueue } from "../support/queue.ts";
 
 const many = (count: number) => Array.from({ length: count }, (_, i) => item(`msg_${1000 + i}_q`));
@@ -96,3 +98,18 @@ describe("kill -9 while a long queue is taken over", () => {
 
 /** Of some 500 operations; a prime, so that every kind of operation is met. */
 const STRIDE = 127;
+
+it("more than a page at a provider that has cursors is seen to the last message, and all of it stays in the queue", async () => {
+  const url = await embedded();
+  const root = scratchRoot();
+  const alice = await registerAgent(url, "alice");
+  const bob = await registeredAgent("bob", { root, provider: url });
+  for (let i = 0; i < 230; i++) await send(url, alice, message("bob", `${i}`));
+  const waiting = await bob.waiting();
+  expect(waiting).toMatchObject({ behind: 0, offline: undefined, unreadable: 0 });
+  expect(idsOf(waiting)).toHaveLength(230);
+  expect(idsOf(await bob.waiting())).toHaveLength(230);
+  const key = readFileSync(path.join(root, "agents", "bob", "api_key"), "utf8").trim();
+  const { body } = await call(url, "GET", "/api/v1/messages/pending?limit=1", { key });
+  expect(body).toMatchObject({ count: 1, remaining: 229 });
+});
