@@ -1,4 +1,16 @@
-import { readdirSync, readFileSync, realpathSync, renameSync, statSync } from "node:fs";
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AmpError, systemCode } from "../errors.ts";
@@ -13,7 +25,8 @@ export type BeforeOperation = (operation: string, path: string) => void;
 /**
  * The file layer: whole files only, each write complete and flushed before it becomes visible. A temporary file
  * starts with a dot and ends in `.tmp`, because the ecosystem's scripts die of an unreadable `*.json` in an inbox.
- * Looks are synchronous inside: these files are small, and a thread's answer takes ten times as long as the look.
+ * All but flushing is synchronous inside: these files are small, and handing such a call to a thread takes ten times as
+ * long as the call.
  */
 export class Disk {
   readonly #before: BeforeOperation;
@@ -39,10 +52,10 @@ export class Disk {
     const temporary = await this.#temporary(path, content, mode, isFlushed);
     try {
       this.#before("rename", path);
-      await fs.rename(temporary, path);
+      renameSync(temporary, path);
       if (isFlushed) await flushDirectory(dirname(path));
     } catch (thrown) {
-      await fs.rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw storageFailed("write", path, thrown);
     }
   }
@@ -56,14 +69,14 @@ export class Disk {
     try {
       this.#before("rename", path);
       if (contentOf(path) !== expected) {
-        await fs.rm(temporary, { force: true });
+        rmSync(temporary, { force: true });
         return false;
       }
       renameSync(temporary, path);
       await flushDirectory(dirname(path));
       return true;
     } catch (thrown) {
-      await fs.rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw storageFailed("write", path, thrown);
     }
   }
@@ -79,14 +92,14 @@ export class Disk {
     const temporary = await this.#temporary(path, content, mode, isFlushed);
     try {
       this.#before("link", path);
-      await fs.link(temporary, path);
+      linkSync(temporary, path);
       if (isFlushed) await flushDirectory(dirname(path));
       return true;
     } catch (thrown) {
       if (systemCode(thrown) === "EEXIST") return false;
       throw storageFailed("create", path, thrown);
     } finally {
-      await fs.rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
     }
   }
 
@@ -94,16 +107,20 @@ export class Disk {
     const temporary = join(dirname(path), `.${process.pid}.${randomHex()}.tmp`);
     this.#before("open", temporary);
     try {
+      if (!isFlushed) {
+        writeFileSync(temporary, content, { flag: "wx", mode });
+        return temporary;
+      }
       const file = await fs.open(temporary, "wx", mode);
       try {
         await file.writeFile(content, "utf8");
-        if (isFlushed) await file.sync();
+        await file.sync();
       } finally {
         await file.close();
       }
       return temporary;
     } catch (thrown) {
-      await fs.rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw storageFailed("write", path, thrown);
     }
   }
@@ -113,7 +130,7 @@ export class Disk {
     this.#before("touch", path);
     try {
       const now = new Date();
-      await fs.utimes(path, now, now);
+      utimesSync(path, now, now);
       return true;
     } catch (thrown) {
       if (isAbsent(thrown)) return false;
@@ -125,7 +142,7 @@ export class Disk {
   async makeDirectory(path: string, mode = PRIVATE_DIRECTORY_MODE): Promise<void> {
     this.#before("mkdir", path);
     try {
-      await fs.mkdir(path, { recursive: true, mode });
+      mkdirSync(path, { recursive: true, mode });
     } catch (thrown) {
       throw storageFailed("make the directory", path, thrown);
     }
@@ -135,7 +152,7 @@ export class Disk {
   async takeAway(path: string, to: string): Promise<boolean> {
     this.#before("rename", path);
     try {
-      await fs.rename(path, to);
+      renameSync(path, to);
       return true;
     } catch (thrown) {
       if (isAbsent(thrown)) return false;
@@ -164,7 +181,7 @@ export class Disk {
   async remove(path: string): Promise<void> {
     this.#before("remove", path);
     try {
-      await fs.unlink(path);
+      unlinkSync(path);
     } catch (thrown) {
       if (!isAbsent(thrown)) throw storageFailed("remove", path, thrown);
     }

@@ -1,4 +1,4 @@
-import * as fs from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import { AmpError, systemCode } from "../errors.ts";
@@ -47,15 +47,15 @@ export interface Lock {
  */
 export async function tryLock(disk: Disk, path: string, stale: number = LOCK_STALE): Promise<Lock | undefined> {
   const holder = JSON.stringify({ ...thisProcess(), token: randomHex() + randomHex() });
-  const isOurs = async () => (await look(path, stale))?.content === holder;
-  const found = await look(path, stale);
+  const isOurs = () => look(path, stale)?.content === holder;
+  const found = look(path, stale);
   if (found?.isAbandoned) await takeAway(disk, path, found.content, stale);
   else if (found !== undefined) return undefined;
   if (!(await disk.create(path, holder, SECRET_MODE, false))) return undefined;
   return {
-    renew: async () => (await isOurs()) && disk.touch(path),
+    renew: async () => isOurs() && disk.touch(path),
     release: async () => {
-      if (await isOurs()) await disk.remove(path);
+      if (isOurs()) await disk.remove(path);
     },
   };
 }
@@ -65,10 +65,10 @@ interface Found {
   isAbandoned: boolean;
 }
 
-async function look(path: string, stale: number): Promise<Found | undefined> {
+function look(path: string, stale: number): Found | undefined {
   try {
-    const content = await fs.readFile(path, "utf8");
-    const { mtimeMs } = await fs.stat(path);
+    const content = readFileSync(path, "utf8");
+    const { mtimeMs } = statSync(path);
     return { content, isAbandoned: isGone(content) || Date.now() - mtimeMs > stale };
   } catch (thrown) {
     if (systemCode(thrown) === "ENOENT") return undefined;
@@ -105,7 +105,7 @@ async function takeAway(disk: Disk, path: string, content: string, stale: number
   const { createHash } = await import("node:crypto");
   const guard = `${path}.${createHash("sha256").update(content).digest("hex").slice(0, 12)}.tmp`;
   if (await disk.create(guard, "", SECRET_MODE, false)) {
-    if ((await look(path, stale))?.content === content) await disk.remove(path);
+    if (look(path, stale)?.content === content) await disk.remove(path);
     await disk.remove(guard);
   } else {
     if (await disk.isOlderThan(guard, LOCK_GUARD_STALE)) await disk.remove(guard);

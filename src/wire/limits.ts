@@ -158,7 +158,7 @@ export const IDLE_MIN = 1_000;
 export const IDLE_MAX = 30_000;
 /** Pauses while a provider fails: it is back soon after a restart, and nobody floods it until then. */
 export const FAILED_MIN = 1_000;
-export const FAILED_MAX = 15_000;
+export const FAILED_MAX = 10_000;
 /** Questions that may follow each other at once, and the milliseconds after which one more may. */
 export const BURST = 40;
 export const BURST_REFILL = 200;
