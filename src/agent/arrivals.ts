@@ -11,8 +11,8 @@ import type { Session } from "./session.ts";
 
 /** How mail comes in at this moment, for a status. */
 export interface Receiving {
-  /** This process asks the provider; otherwise another one of this machine does, and leaves the mail on disk. */
-  isHere: boolean;
+  /** `here`: this process asks the provider; `elsewhere`: another one of this machine does, and leaves mail on disk. */
+  by: "here" | "elsewhere";
   way: Way | undefined;
   problem: AmpError | undefined;
   /** Base of the provider. */
@@ -45,6 +45,7 @@ export class Arrivals {
   #receiver: Receiver | undefined;
   #unread: ReadonlySet<string> = new Set();
   #bell: string | undefined;
+  #isFollowing = false;
 
   constructor(options: ArrivalsOptions) {
     this.#options = options;
@@ -66,20 +67,19 @@ export class Arrivals {
     if (this.#running === undefined) return;
     this.#tick.shorten(0);
     if (this.#receiver) return this.#hurry();
-    try {
-      const { profile } = await this.#options.session();
-      const bell = bellOf(profile.directory);
-      const { disk } = this.#options.home;
-      if (!(await disk.touch(bell))) await disk.create(bell, "", SECRET_MODE, false);
-    } catch (thrown) {
-      this.#options.log(thrown);
-    }
+    const session = await this.#options.session().catch(() => undefined);
+    if (session === undefined) return;
+    const bell = bellOf(session.profile.directory);
+    const { disk } = this.#options.home;
+    const isThere = disk.touch(bell).then((touched) => touched || disk.create(bell, "", SECRET_MODE, false));
+    await isThere.catch(this.#options.log);
   }
 
+  /** `undefined` before it has begun: at the start, and while nobody is registered. */
   get receiving(): Receiving | undefined {
-    if (this.#running === undefined) return undefined;
-    const { way, problem } = this.#receiver ?? {};
-    return { isHere: this.#receiver !== undefined, way, problem, from: this.#receiver?.from };
+    if (!this.#isFollowing) return undefined;
+    const { way, problem, from } = this.#receiver ?? {};
+    return { by: this.#receiver ? "here" : "elsewhere", way, problem, from };
   }
 
   /** Ends receiving and gives the lock back. Closing twice is fine. */
@@ -115,6 +115,7 @@ export class Arrivals {
     let renewedAt = performance.now();
     let received: Promise<void> | undefined;
     let failure: AmpError | undefined;
+    this.#isFollowing = true;
     try {
       while (!receiving.signal.aborted && (await this.#options.session()) === session) {
         watch.follow([directory, ...(await this.#look(session))]);
@@ -136,6 +137,7 @@ export class Arrivals {
         await this.#tick.for(TICK, receiving.signal);
       }
     } finally {
+      this.#isFollowing = false;
       receiving.abort();
       signal.removeEventListener("abort", stop);
       watch.close();

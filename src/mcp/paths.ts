@@ -18,6 +18,7 @@ export class Paths {
   }
 
   async describe(agent: Agent): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
+    if ((await agent.address()) === undefined) return { lines: [], facts: {} };
     const receiving = receivingWords(agent);
     const { open, closed } = await this.#ways(agent);
     return {
@@ -61,8 +62,8 @@ export class Paths {
 
 function receivingWords(agent: Agent): string {
   const { receiving } = agent.arrivals;
-  if (receiving === undefined) return "not started";
-  if (!receiving.isHere) return "by another process of this machine, or not registered yet; this one watches the disk";
+  if (receiving === undefined) return "starting";
+  if (receiving.by === "elsewhere") return "by another process of this machine; this one watches the disk";
   const { way = "starting", problem, from } = receiving;
   if (problem) return `failing (${redact(problem.message)})`;
   if (agent.settings.dashboard) return `${way}, AI Maestro's dashboard (no signatures), and the disk`;

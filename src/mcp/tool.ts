@@ -65,6 +65,7 @@ export interface Tool {
 export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<Shape>): Tool {
   const answered = async (agent: Agent, given: unknown, call: Call) => {
     const { signal } = call;
+    agent.arrivals.start();
     void agent.arrivals.activity();
     const answer = await outcome(agent, given, call);
     if (answer instanceof Question) return answer.request();

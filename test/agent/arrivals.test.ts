@@ -46,20 +46,20 @@ describe("of several processes of one agent", () => {
       startAgent({ root, provider: url, agent: "bob" }),
     ];
     const heard = bobs.map(receiving);
-    await vi.waitFor(() => expect(bobs.filter((bob) => bob.arrivals.receiving?.isHere)).toHaveLength(1), PATIENCE);
+    await vi.waitFor(
+      () => expect(bobs.filter((bob) => bob.arrivals.receiving?.by === "here")).toHaveLength(1),
+      PATIENCE,
+    );
     await vi.waitFor(() => expect(started.held).toBe(1), PATIENCE);
     const first = await alice.send(draft("bob", { message: "1" }));
     for (const [i, bob] of bobs.entries()) {
       await vi.waitFor(() => expect(heard[i]?.count).toBe(1), PATIENCE);
       expect(await here(bob)).toEqual([first.id]);
     }
-    const receiver = bobs.find((bob) => bob.arrivals.receiving?.isHere);
+    const receiver = bobs.find((bob) => bob.arrivals.receiving?.by === "here");
     const other = bobs.find((bob) => bob !== receiver);
     await receiver?.close();
-    await vi.waitFor(
-      () => expect(other?.arrivals.receiving).toMatchObject({ isHere: true, way: "long-poll" }),
-      PATIENCE,
-    );
+    await vi.waitFor(() => expect(other?.arrivals.receiving).toMatchObject({ by: "here", way: "long-poll" }), PATIENCE);
     const second = await alice.send(draft("bob", { message: "2" }));
     await vi.waitFor(async () => expect(other && (await here(other))).toContain(second.id), PATIENCE);
     await other?.close();
@@ -88,7 +88,7 @@ describe("of several processes of one agent", () => {
     const heard = receiving(bob);
     put(path.join(inbox, "carol", "msg_2.json"), messageFile("msg_2"));
     await vi.waitFor(() => expect(heard.count).toBe(1), PATIENCE);
-    expect(bob.arrivals.receiving).toMatchObject({ isHere: false });
+    expect(bob.arrivals.receiving).toMatchObject({ by: "elsewhere" });
     expect(queue.requests).toEqual([]);
   });
 
@@ -97,7 +97,7 @@ describe("of several processes of one agent", () => {
     const { root, bob } = bobAt(queue.url);
     const other = startAgent({ root });
     receiving(bob);
-    await vi.waitFor(() => expect(bob.arrivals.receiving).toMatchObject({ isHere: true, way: "poll" }), PATIENCE);
+    await vi.waitFor(() => expect(bob.arrivals.receiving).toMatchObject({ by: "here", way: "poll" }), PATIENCE);
     receiving(other);
     const asked = () => queue.requests.length;
     // Until the pauses have grown to several seconds.
@@ -155,7 +155,7 @@ describe("receiving", () => {
     const bob = startAgent({ root, provider: url, agent: "bob" });
     receiving(bob);
     await registeredAgent("bob", { root, provider: url });
-    await vi.waitFor(() => expect(bob.arrivals.receiving).toMatchObject({ isHere: true, way: "long-poll" }), PATIENCE);
+    await vi.waitFor(() => expect(bob.arrivals.receiving).toMatchObject({ by: "here", way: "long-poll" }), PATIENCE);
   });
 
   it("goes on with a key that was renewed, and with a provider that was away", async () => {

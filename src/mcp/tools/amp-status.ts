@@ -13,6 +13,8 @@ export const ampStatus = defineTool({
   async run(agent, _args, { signal, paths }) {
     const { lines, facts } = statusView(await agent.status(signal));
     const arrival = await paths.describe(agent);
-    return { text: [...lines, ...arrival.lines].join("\n"), structured: { ...facts, ...arrival.facts } };
+    const [next = "", ...before] = lines.reverse();
+    const text = [...before.reverse(), ...arrival.lines, next].join("\n");
+    return { text, structured: { ...facts, ...arrival.facts } };
   },
 });
