@@ -18,10 +18,13 @@ export class Pace {
     this.#refilledAt = now();
   }
 
-  /** It brought something, or held the request as it was asked to: go on at once, as long as that is not all the time. */
-  goOn(isNews: boolean): number {
-    if (isNews) this.activity();
-    this.#failure = 0;
+  /**
+   * It brought something, held the request as it was asked to, or has more to show: go on at once, as long as that is
+   * not all the time. "More" alone does not make up for a failure: what is shown next may fail again.
+   */
+  goOn(sign: "news" | "held" | "more"): number {
+    if (sign === "news") this.activity();
+    if (sign !== "more") this.#failure = 0;
     this.#refill();
     this.#tokens = Math.max(0, this.#tokens - 1);
     return this.#tokens > 0 ? 0 : BURST_REFILL;

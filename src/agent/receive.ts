@@ -11,12 +11,12 @@ export type Way = "long-poll" | "count" | "poll";
 interface Round {
   arrived: number;
   /** The provider held the request, or has more to show: the next one may follow at once. */
-  goesOn: boolean;
+  goesOn: "held" | "more" | undefined;
 }
 
 export interface ReceiverOptions {
   now: () => number;
-  /** Resolves after that many milliseconds, or earlier when the receiver is to look now. Rejects when aborted. */
+  /** Resolves after that many milliseconds, earlier when the receiver is to look now, and at once when aborted. */
   pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Looks at a place where mail lies besides the queue, and says how much of it is new. */
   elsewhere?: ((signal: AbortSignal) => Promise<number>) | undefined;
@@ -33,6 +33,7 @@ export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #pace: Pace;
   #way: Way | undefined;
+  #hasSaid = false;
   #cursor: string | undefined;
   #counted: string | undefined;
   #problem: AmpError | undefined;
@@ -74,27 +75,32 @@ export class Receiver {
 
   async #next(onArrival: () => void, signal: AbortSignal): Promise<number> {
     try {
-      const { arrived, goesOn } = await this.#round(signal);
-      this.#problem = undefined;
+      const { arrived, goesOn } = await this.#look(await this.#chooseWay(signal), signal);
       if (arrived > 0) onArrival();
-      return arrived > 0 || goesOn ? this.#pace.goOn(arrived > 0) : this.#pace.quiet();
+      const elsewhere = (await this.#options.elsewhere?.(signal)) ?? 0;
+      if (elsewhere > 0) onArrival();
+      this.#problem = undefined;
+      const sign = arrived + elsewhere > 0 ? "news" : goesOn;
+      return sign === undefined ? this.#pace.quiet() : this.#pace.goOn(sign);
     } catch (thrown) {
       if (signal.aborted) return 0;
       this.#problem = toAmpError(thrown);
       if (this.#problem.code === "unauthorized") throw this.#problem;
       // It may be another provider, or another version, that answers next time.
-      if (!(thrown instanceof CursorExpired)) this.#way = undefined;
+      if (!(thrown instanceof CursorExpired)) this.#hasSaid = false;
       this.#cursor = undefined;
       this.#counted = undefined;
       return this.#pace.failed();
     }
   }
 
-  async #round(signal: AbortSignal): Promise<Round> {
-    this.#way ??= wayOf(await this.#client.capabilities(signal));
-    const round = await this.#look(this.#way, signal);
-    const elsewhere = (await this.#options.elsewhere?.(signal)) ?? 0;
-    return { ...round, arrived: round.arrived + elsewhere };
+  /** Where it cannot say what it can do, the queue itself is asked for meanwhile; mail may come all the same. */
+  async #chooseWay(signal: AbortSignal): Promise<Way> {
+    if (this.#way !== undefined && this.#hasSaid) return this.#way;
+    const said = await this.#client.capabilities(signal).catch(() => undefined);
+    this.#hasSaid = said !== undefined;
+    this.#way = wayOf(said ?? []);
+    return this.#way;
   }
 
   #look(way: Way, signal: AbortSignal): Promise<Round> {
@@ -105,20 +111,27 @@ export class Receiver {
 
   async #poll(signal: AbortSignal): Promise<Round> {
     const { messages } = await this.#client.pending({ signal });
-    return { arrived: await this.#mailbox.receive(messages), goesOn: false };
+    return { arrived: await this.#mailbox.receive(messages), goesOn: undefined };
   }
 
   /** The cursor is taken before the look, so that nothing falls between both. */
   async #count(signal: AbortSignal): Promise<Round> {
-    const { count, cursor } = await this.#client.count(signal);
+    const counted = await this.#client.count(signal).catch(() => undefined);
+    // Listed, and not there: the queue still is, or says that the provider is away.
+    if (counted === undefined) return this.#poll(signal);
+    const { count, cursor } = counted;
     const state = `${count} ${cursor}`;
-    if (state === this.#counted) return { arrived: 0, goesOn: false };
+    if (state === this.#counted) return { arrived: 0, goesOn: undefined };
     const page = await this.#client.pending({ after: this.#cursor, signal });
     const arrived = await this.#mailbox.receive(page.messages);
     const hasMore = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== this.#cursor;
-    this.#cursor = hasMore ? page.nextCursor : cursor;
-    if (!hasMore) this.#counted = state;
-    return { arrived, goesOn: hasMore };
+    if (hasMore) this.#cursor = page.nextCursor;
+    else {
+      // What lies behind a page without a next one comes into view when something is taken off.
+      if (page.remaining === 0) this.#cursor = cursor;
+      this.#counted = state;
+    }
+    return { arrived, goesOn: hasMore ? "more" : undefined };
   }
 
   /** The whole queue once, as far as the provider shows it; from there on only what comes after. */
@@ -126,19 +139,20 @@ export class Receiver {
     const { cursor } = await this.#client.count(signal).catch(() => ({ cursor: undefined }));
     const page = await this.#client.pending({ signal });
     const arrived = await this.#mailbox.receive(page.messages);
-    this.#cursor = page.nextCursor ?? cursor;
-    return { arrived, goesOn: this.#cursor !== undefined };
+    this.#cursor = page.nextCursor ?? (page.remaining > 0 ? undefined : cursor);
+    return { arrived, goesOn: this.#cursor === undefined ? undefined : "more" };
   }
 
   async #longPoll(cursor: string, signal: AbortSignal): Promise<Round> {
-    const startedAt = performance.now();
+    const startedAt = this.#options.now();
     const page = await this.#client.pending({ after: cursor, wait: LONG_POLL, signal });
-    const isHeld = performance.now() - startedAt > LONG_POLL_HELD;
+    const isHeld = this.#options.now() - startedAt > LONG_POLL_HELD;
     const arrived = await this.#mailbox.receive(page.messages);
     // Without a cursor to go on from, the same messages would come again at once.
     this.#cursor = page.nextCursor ?? (page.messages.length > 0 ? undefined : cursor);
     const isNext = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== cursor;
-    return { arrived, goesOn: isHeld || isNext };
+    if (isHeld) return { arrived, goesOn: "held" };
+    return { arrived, goesOn: isNext ? "more" : undefined };
   }
 }
 

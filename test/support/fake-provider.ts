@@ -12,7 +12,9 @@ export type Act =
   /** Begins a good answer and goes on as fast as it is read, never to the end. */
   | { act: "endless" }
   /** Announces more bytes than it sends, then hangs up. */
-  | { act: "cut-short" };
+  | { act: "cut-short" }
+  /** Takes the request, and does what comes when it comes. */
+  | { act: "held"; until: Promise<Act> };
 
 export interface FakeRequest {
   method: string;
@@ -102,6 +104,8 @@ function perform(act: Act, outgoing: ServerResponse, drips: Set<NodeJS.Timeout>)
     case "cut-short":
       outgoing.writeHead(200, { ...JSON_TYPE, "content-length": "1000" });
       return outgoing.write('{"message":"', () => outgoing.socket?.destroy());
+    case "held":
+      return void act.until.then((then) => !outgoing.destroyed && perform(then, outgoing, drips));
   }
 }
 
