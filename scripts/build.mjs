@@ -12,6 +12,8 @@ const root = path.resolve(import.meta.dirname, "..");
 const dist = path.join(root, "dist");
 const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8"));
 
+const AGENT = 'export { default as Agent } from "undici/lib/dispatcher/agent.js";';
+
 const common = {
   absWorkingDir: root,
   outdir: "dist",
@@ -47,8 +49,9 @@ await makeRunnable(path.join(dist, "bin.js"));
 await writeFile(path.join(dist, "THIRD-PARTY-LICENSES.txt"), await licences(Object.keys(executable.metafile.inputs)));
 
 /**
- * Of undici only what the executable uses, its connection pool. The whole package has fetch, WebSocket and caches in
- * it, which each command would load and never call: half of its running time.
+ * Of undici only what the executable uses: its connection pool, and its WebSocket for the one module that needs it,
+ * which is loaded when a provider has one. The whole package has fetch and caches in it, too, which each command would
+ * load and never call: half of its running time.
  */
 function connectionsOnly() {
   return {
@@ -58,12 +61,21 @@ function connectionsOnly() {
       onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
         /[\\/]undici[\\/]/.test(importer) ? { path: "http2", namespace: "connections-only" } : undefined,
       );
-      onResolve({ filter: /^undici$/ }, () => ({ path: "undici", namespace: "connections-only" }));
+      onResolve({ filter: /^undici$/ }, ({ importer }) => ({
+        path: /[\\/]client[\\/]socket\.ts$/.test(importer) ? "undici-socket" : "undici",
+        namespace: "connections-only",
+      }));
       onLoad({ filter: /^http2$/, namespace: "connections-only" }, () => ({
         contents: "export const constants = {};",
       }));
       onLoad({ filter: /^undici$/, namespace: "connections-only" }, () => ({
-        contents: 'export { default as Agent } from "undici/lib/dispatcher/agent.js";',
+        contents: AGENT,
+        resolveDir: root,
+      }));
+      onLoad({ filter: /^undici-socket$/, namespace: "connections-only" }, () => ({
+        contents: `${AGENT}
+          export { default as buildConnector } from "undici/lib/core/connect.js";
+          export { WebSocket } from "undici/lib/web/websocket/websocket.js";`,
         resolveDir: root,
       }));
     },

@@ -132,12 +132,23 @@ export class ProviderClient {
     return parseAnswer(routedSchema, answer, "send");
   }
 
-  /** What the provider says it can do in `/info`; nothing where it has no such page. */
-  async capabilities(signal?: AbortSignal): Promise<readonly string[]> {
+  /** What the provider says of itself and what it can do in `/info`; nothing where it has no such page. */
+  async info(signal?: AbortSignal): Promise<Discovery> {
     const url = new URL(this.base + PATHS.info);
     const answer = await this.#http.request({ method: "GET", url, deadline: PROBE_DEADLINE, signal });
-    if (answer.status >= 400 && answer.status < 500) return [];
-    return parseAnswer(discoverySchema, answer, "status", this.#quotable(answer)).capabilities;
+    if (answer.status >= 400 && answer.status < 500) return { capabilities: [] };
+    return parseAnswer(discoverySchema, answer, "status", this.#quotable(answer));
+  }
+
+  /**
+   * Calls `onFrame` for whatever comes by the provider's WebSocket, until that or `signal` ends it. Only for one that
+   * promises to keep what it pushes: others take it off the queue. Loaded only then, because few need it.
+   *
+   * @param advertised Where it is, in the provider's words.
+   */
+  async listen(advertised: string | undefined, onFrame: () => void, signal: AbortSignal): Promise<void> {
+    const { listen, socketUrl } = await import("./socket.ts");
+    return listen(socketUrl(this.base, advertised), this.#apiKey, onFrame, signal);
   }
 
   /** How much waits, without the messages, and the cursor for "everything up to now". */

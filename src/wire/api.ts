@@ -24,6 +24,8 @@ export const discoverySchema = z.looseObject({
   provider: line,
   version: line,
   capabilities: z.array(z.string()).catch([]),
+  websocket: line,
+  ws: line,
 });
 export type Discovery = z.infer<typeof discoverySchema>;
 

@@ -163,6 +163,21 @@ export const FAILED_MAX = 10_000;
 export const BURST = 40;
 export const BURST_REFILL = 200;
 
+/** After a WebSocket has opened: AI Maestro loses what it is sent within the first ten or so. */
+export const SOCKET_AUTH_DELAY = 100;
+/** Between two times that the API key is sent, until it is taken; AI Maestro hangs up after 10 s. */
+export const SOCKET_AUTH_AGAIN = 300;
+/** A connection that died unnoticed (a machine that slept) is silent for ever; after this long it is made anew. */
+export const SOCKET_SILENT = 5 * 60_000;
+/** One that held for so long was no failure. */
+export const SOCKET_SETTLED = 60_000;
+/** One frame: a message of AI Maestro's own cap of 1 MiB, which JSON may escape to more. */
+export const SOCKET_FRAME_MAX_BYTES = 8 * 1024 * 1024;
+/** Characters of a frame that may be a word on the connection itself rather than a message. */
+export const SOCKET_WORD_MAX_CHARS = 4_096;
+/** Frames between two looks at the queue, which follow within a fifth of a second mostly: more of them are a flood. */
+export const SOCKET_FLOOD = 1_000;
+
 /** Directories that are watched: systems give a user some thousand watches for all programs. */
 export const WATCHES_MAX = 256;
 

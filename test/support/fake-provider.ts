@@ -1,4 +1,5 @@
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 
 /** What a provider does with one request. */
 export type Act =
@@ -38,9 +39,12 @@ export interface FakeProvider {
 /**
  * A provider that behaves as it is told, request by request: by the list `script`, whose last entry holds for all
  * that follow, or by a function of the request and its number from 0.
+ *
+ * @param upgrade What it does with a connection that is to become a WebSocket. It closes it, too.
  */
 export async function startFakeProvider(
   script: readonly Act[] | ((request: FakeRequest, index: number) => Act),
+  upgrade?: (incoming: IncomingMessage, connection: Duplex) => void,
 ): Promise<FakeProvider> {
   const requests: FakeRequest[] = [];
   const drips = new Set<NodeJS.Timeout>();
@@ -56,6 +60,7 @@ export async function startFakeProvider(
       perform(choose(request, requests.length - 1) ?? { act: "silence" }, outgoing, drips);
     });
   });
+  if (upgrade) server.on("upgrade", upgrade);
   server.on("connection", () => {
     connections += 1;
   });
