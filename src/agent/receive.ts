@@ -1,11 +1,12 @@
 import { CursorExpired, type ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
-import { LONG_POLL, LONG_POLL_HELD } from "../wire/limits.ts";
+import { BURST_REFILL, LONG_POLL, LONG_POLL_HELD } from "../wire/limits.ts";
+import { Doorbell, type DoorbellOptions } from "./doorbell.ts";
 import type { Mailbox } from "./mailbox.ts";
 import { Pace } from "./pace.ts";
 
 /** How mail comes from a provider, by what it says it can do; `undefined` before it was asked. */
-export type Way = "long-poll" | "count" | "poll";
+export type Way = "long-poll" | "websocket" | "count" | "poll";
 
 /** What one look at the provider brought. */
 interface Round {
@@ -20,12 +21,15 @@ export interface ReceiverOptions {
   pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   /** Looks at a place where mail lies besides the queue, and says how much of it is new. */
   elsewhere?: ((signal: AbortSignal) => Promise<number>) | undefined;
+  /** Before a WebSocket that ended is opened again. */
+  doorbellPause?: DoorbellOptions["pause"];
 }
 
 /**
  * Brings a provider's mail to disk as it comes: by long-poll where the provider lists `notify:longpoll`, by the count
- * call where it lists `notify:v1` (draft of the protocol, section 12.3), else by asking for the queue. Takes nothing
- * off the queue and marks nothing. One process does this for an agent; see `Arrivals`.
+ * call where it lists `notify:v1` (draft of the protocol, section 12.3), with a WebSocket as a doorbell where it lists
+ * that, too, else by asking for the queue. Takes nothing off the queue and marks nothing. One process does this for an
+ * agent; see `Arrivals`.
  */
 export class Receiver {
   readonly #client: ProviderClient;
@@ -34,6 +38,7 @@ export class Receiver {
   readonly #pace: Pace;
   #way: Way | undefined;
   #hasSaid = false;
+  #doorbell: Doorbell | undefined;
   #cursor: string | undefined;
   #counted: string | undefined;
   #problem: AmpError | undefined;
@@ -70,10 +75,23 @@ export class Receiver {
    * @throws AmpError `unauthorized` when the provider refuses the API key; other failures are tried again.
    */
   async run(onArrival: () => void, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) await this.#options.pause(await this.#next(onArrival, signal), signal);
+    try {
+      while (!signal.aborted) await this.#rest(await this.#next(onArrival, signal), signal);
+    } finally {
+      await this.#hangUp();
+    }
+  }
+
+  /** Until the next look is due, or it rings. While the provider fails, and within a burst, ringing changes nothing. */
+  async #rest(milliseconds: number, signal: AbortSignal): Promise<void> {
+    const { pause } = this.#options;
+    if (!this.#doorbell || this.#problem || milliseconds <= BURST_REFILL) return pause(milliseconds, signal);
+    const hasRung = await this.#doorbell.during((until) => pause(milliseconds, until), signal);
+    if (hasRung) await pause(this.#pace.goOn("more"), signal);
   }
 
   async #next(onArrival: () => void, signal: AbortSignal): Promise<number> {
+    this.#doorbell?.answer();
     try {
       const { arrived, goesOn } = await this.#look(await this.#chooseWay(signal), signal);
       if (arrived > 0) onArrival();
@@ -97,15 +115,31 @@ export class Receiver {
   /** Where it cannot say what it can do, the queue itself is asked for meanwhile; mail may come all the same. */
   async #chooseWay(signal: AbortSignal): Promise<Way> {
     if (this.#way !== undefined && this.#hasSaid) return this.#way;
-    const said = await this.#client.capabilities(signal).catch(() => undefined);
+    const said = await this.#client.info(signal).catch(() => undefined);
     this.#hasSaid = said !== undefined;
-    this.#way = wayOf(said ?? []);
+    this.#way = wayOf(said?.capabilities ?? []);
+    if (this.#way === "websocket") this.#doorbell ??= this.#openDoorbell();
+    else if (said !== undefined) await this.#hangUp();
     return this.#way;
+  }
+
+  /** Asks before each connection whether the promise still holds: an AI Maestro may have taken the provider's place. */
+  #openDoorbell(): Doorbell {
+    const listen = async (ring: () => void, until: AbortSignal) => {
+      const { capabilities, websocket, ws } = await this.#client.info(until);
+      if (wayOf(capabilities) === "websocket") await this.#client.listen(websocket ?? ws, ring, until);
+    };
+    return new Doorbell({ listen, now: this.#options.now, pause: this.#options.doorbellPause });
+  }
+
+  async #hangUp(): Promise<void> {
+    await this.#doorbell?.close();
+    this.#doorbell = undefined;
   }
 
   #look(way: Way, signal: AbortSignal): Promise<Round> {
     if (way === "poll") return this.#poll(signal);
-    if (way === "count") return this.#count(signal);
+    if (way === "count" || way === "websocket") return this.#count(signal);
     return this.#cursor === undefined ? this.#begin(signal) : this.#longPoll(this.#cursor, signal);
   }
 
@@ -158,5 +192,7 @@ export class Receiver {
 
 function wayOf(capabilities: readonly string[]): Way {
   if (capabilities.includes("notify:longpoll")) return "long-poll";
-  return capabilities.includes("notify:v1") ? "count" : "poll";
+  if (!capabilities.includes("notify:v1")) return "poll";
+  // Only with the draft's promise (12.4) that what is pushed stays in the queue: connecting to AI Maestro loses mail.
+  return capabilities.includes("websockets") ? "websocket" : "count";
 }

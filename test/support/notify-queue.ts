@@ -1,9 +1,11 @@
 import type { Act, FakeRequest } from "./fake-provider.ts";
+import { FakeSockets } from "./fake-socket.ts";
 import { item } from "./queue.ts";
 
-/** What providers list in `/info`: the draft's two ways, and AI Maestro as it was recorded. */
+/** What providers list in `/info`: the draft's three ways, and AI Maestro as it was recorded. */
 export const LONG_POLLS = ["notify:v1", "notify:longpoll"];
 export const COUNTS = ["notify:v1"];
+export const SOCKETS = ["notify:v1", "websockets"];
 export const MAESTRO = ["registration", "local-delivery", "relay-queue", "mesh-routing"];
 
 export interface Ask {
@@ -22,6 +24,8 @@ export class NotifyQueue {
   pageSize = 100;
   /** Every request in order: `info`, `count`, `pending after=… wait=…`. */
   readonly asked: string[] = [];
+  /** Its WebSocket, which is there whatever it lists. */
+  readonly sockets = new FakeSockets();
   #items: { position: number; item: unknown }[] = [];
   #position = 0;
   #epoch = 1;

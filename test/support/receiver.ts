@@ -27,6 +27,10 @@ export interface Watched {
   /** Ends the present pause, and says how many milliseconds the receiver asks for after its next look. */
   round(): Promise<number>;
   rounds(count: number): Promise<number[]>;
+  /** The next pause that the receiver asks for although the present one was not ended. */
+  rung(): Promise<number>;
+  /** As `round`, of the pauses between two connections of its WebSocket. */
+  reconnect(): Promise<number>;
   /** How often it told of new mail. */
   told(): number;
   /** Where its messages are kept. */
@@ -40,10 +44,13 @@ export interface Watched {
 
 /** Starts to receive for bob from `queue`. When the test ends, nothing may have been taken off or marked there. */
 export async function watchReceiver(
-  queue: Pick<NotifyQueue, "act">,
-  { root = scratchRoot(), elsewhere }: { root?: string; elsewhere?: ReceiverOptions["elsewhere"] } = {},
+  queue: NotifyQueue,
+  { root = scratchRoot(), ...options }: Pick<ReceiverOptions, "elsewhere"> & { root?: string } = {},
 ): Promise<Watched> {
-  const fake = await startFakeProvider((request) => queue.act(request));
+  const fake = await startFakeProvider(
+    (request) => queue.act(request),
+    (incoming, connection) => queue.sockets.accept(incoming, connection),
+  );
   const clock = { at: Date.parse("2030-01-01T00:00:00.000Z") };
   const waits: number[] = [];
   let leap = 0;
@@ -66,7 +73,8 @@ export async function watchReceiver(
   const turn = turnstile((milliseconds) => {
     clock.at += milliseconds;
   });
-  const receiver = new Receiver(client, mailbox, { now, pause: turn.pause, elsewhere });
+  const bell = turnstile(() => {});
+  const receiver = new Receiver(client, mailbox, { now, pause: turn.pause, doorbellPause: bell.pause, ...options });
   const stopping = new AbortController();
   let told = 0;
   const ended = receiver.run(() => {
@@ -77,6 +85,7 @@ export async function watchReceiver(
     stopping.abort();
     await outcome;
     await http.close();
+    queue.sockets.close();
     await fake.close();
     expect(fake.requests.filter(({ method, body }) => method !== "GET" || body !== "")).toEqual([]);
   });
@@ -95,6 +104,8 @@ export async function watchReceiver(
       while (pauses.length < count) pauses.push(await turn.next());
       return pauses;
     },
+    rung: turn.peek,
+    reconnect: bell.next,
     told: () => told,
     inbox,
     kept: () => tree(inbox).flatMap((file) => (file.endsWith(".json") ? [path.basename(file, ".json")] : [])),
@@ -139,6 +150,10 @@ function turnstile(onEnd: (milliseconds: number) => void) {
         present = { milliseconds, end };
         arrived?.(milliseconds);
         arrived = undefined;
+      }),
+    peek: () =>
+      new Promise<number>((resolve) => {
+        arrived = resolve;
       }),
     next: () => {
       const ended = present;
