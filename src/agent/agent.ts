@@ -92,7 +92,7 @@ export class Agent {
       forget: (session) => {
         if (this.#session === session) this.#session = undefined;
       },
-      elsewhere: ({ mailbox }, signal) => mailbox.receiveFromDashboard(signal),
+      elsewhere: ({ mailbox }, signal) => mailbox.intake.receiveFromDashboard(() => mailbox.received(), signal),
       now: this.#now,
       log: (thrown) => this.log(thrown),
     });
@@ -208,7 +208,7 @@ export class Agent {
   /** Brings what the provider's queue shows to disk and says how much of it is new. Nothing else is changed. */
   async fetch(signal?: AbortSignal): Promise<number> {
     return this.#withSession(async ({ mailbox, client }) =>
-      mailbox.receive((await client.pending({ signal })).messages),
+      mailbox.intake.receive((await client.pending({ signal })).messages),
     );
   }
 

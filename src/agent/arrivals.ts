@@ -149,7 +149,7 @@ export class Arrivals {
 
   async #receive(session: Session, signal: AbortSignal): Promise<void> {
     const { client, mailbox } = session;
-    const receiver = new Receiver(client, mailbox, {
+    const receiver = new Receiver(client, mailbox.intake, {
       now: this.#options.now,
       pause: (milliseconds, stop) => this.#receiverPause.for(milliseconds, stop),
       elsewhere: (stop) => this.#options.elsewhere(session, stop),

@@ -6,11 +6,11 @@ import type { Home } from "../store/home.ts";
 import { withLock } from "../store/lock.ts";
 import { findMessage, MessageStore, type StoredMessage } from "../store/messages.ts";
 import type { RegisteredProfile } from "../store/profile.ts";
-import type { UnreadFile } from "../store/unread.ts";
 import { QUEUE_PAGES } from "../wire/limits.ts";
-import { type Message, PRIORITIES, priorityOf } from "../wire/message.ts";
+import { PRIORITIES, priorityOf } from "../wire/message.ts";
 import { shownId } from "../wire/untrusted.ts";
 import { Inboxes } from "./inboxes.ts";
+import { Intake, type Sources } from "./intake.ts";
 
 /** What waits for the agent at this moment, and how sure that is. */
 export interface Waiting {
@@ -41,6 +41,7 @@ export interface Acknowledged {
 export class Mailbox {
   readonly #home: Home;
   readonly #inboxes: Inboxes;
+  readonly intake: Intake;
   readonly #profile: RegisteredProfile;
   readonly #client: ProviderClient;
   readonly #dashboard: Dashboard | undefined;
@@ -53,15 +54,10 @@ export class Mailbox {
   /** Signature to the earliest message that has it, as the disk was at the last look. */
   readonly #firstSigned = new Map<string, StoredMessage>();
 
-  constructor(
-    home: Home,
-    profile: RegisteredProfile,
-    sources: { client: ProviderClient; dashboard: Dashboard | undefined },
-    store: MessageStore,
-    now: () => number,
-  ) {
+  constructor(home: Home, profile: RegisteredProfile, sources: Sources, store: MessageStore, now: () => number) {
     this.#home = home;
     this.#inboxes = new Inboxes(home, profile);
+    this.intake = new Intake(store, this.#inboxes, sources, now);
     this.#profile = profile;
     this.#client = sources.client;
     this.#dashboard = sources.dashboard;
@@ -78,7 +74,7 @@ export class Mailbox {
     const before = await this.#store.files(await this.#inboxes.directories());
     const queue = await this.#fetchQueue(signal);
     this.#queued = queue.ids;
-    const dashboard = await this.receiveFromDashboard(signal).catch(toAmpError);
+    const dashboard = await this.intake.receiveFromDashboard(() => this.received(), signal).catch(toAmpError);
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
     const { messages, unreadable } = await this.#list(await this.#inboxes.directories());
     const waiting: StoredMessage[] = [];
@@ -93,7 +89,7 @@ export class Mailbox {
       const isQueued = queue.ids.has(idOf(stored));
       const isDone = stored.status !== "unread";
       if (isDone && isQueued && stored.isReleased) leftInQueue.push(idOf(stored));
-      else if (queue.isWhole && !isQueued && !isDone && this.#wasHeldHere(stored) && wasBefore(stored)) {
+      else if (queue.isWhole && !isQueued && !isDone && this.intake.wasHeldHere(stored) && wasBefore(stored)) {
         goneElsewhere.push(stored);
       } else if (!isDone || isQueued) waiting.push(stored);
     }
@@ -129,18 +125,6 @@ export class Mailbox {
   }
 
   /**
-   * A kept copy stops waiting when its entry has left the queue before its time: another tool acknowledged it. An
-   * entry that expired, or that another provider held, still waits here; nobody has dealt with it.
-   */
-  #isHeldHere(queuedAt: string | undefined, expiresAt: number): boolean {
-    return queuedAt === this.#client.base && !(expiresAt <= this.#now());
-  }
-
-  #wasHeldHere({ queuedAt, message }: StoredMessage): boolean {
-    return this.#isHeldHere(queuedAt, Date.parse(message.expiresAt ?? ""));
-  }
-
-  /**
    * Keeps on disk what the queue shows, page by page where the provider has cursors. Without them a queue longer than a
    * page has no other page: only what is taken off makes room. So a full page, once it is safely on disk, is taken off
    * and waits here alone; newer mail comes into view.
@@ -154,7 +138,7 @@ export class Mailbox {
       for (let pages = 1; ; pages++) {
         const page = await this.#client.pending({ after, signal });
         const ids = page.messages.map(({ envelope }) => envelope.id);
-        await this.receive(page.messages);
+        await this.intake.receive(page.messages);
         for (const id of ids) look.ids.add(id);
         look.behind = page.remaining;
         look.unreadable = passed + page.unreadable;
@@ -176,55 +160,6 @@ export class Mailbox {
       if (offline.code === "storage_failed") throw offline;
       return { ...look, isWhole: false, offline };
     }
-  }
-
-  /**
-   * Keeps on disk what a provider handed out, and changes nothing else anywhere.
-   *
-   * @returns How many of these were not there yet.
-   */
-  async receive(messages: readonly Message[]): Promise<number> {
-    let fresh = 0;
-    for (const message of messages) {
-      if (!this.#store.isKept(message.envelope.id) && (await this.#keep(message))) fresh += 1;
-    }
-    return fresh;
-  }
-
-  /** Keeps what AI Maestro's dashboard shows as unread, where that is asked for. Returns how much of it was new. */
-  async receiveFromDashboard(signal?: AbortSignal): Promise<number> {
-    const dashboard = this.#dashboard;
-    if (dashboard === undefined) return 0;
-    const ids = await dashboard.unread(signal);
-    const known = new Set((await this.received()).map(idOf));
-    let fresh = 0;
-    for (const id of ids.filter((one) => !known.has(one))) {
-      const message = await dashboard.message(id, signal);
-      const received = { at: new Date(this.#now()), from: dashboard.origin, isQueued: false };
-      if (message && (await this.#store.keep(this.#inboxes.own, message, received))) fresh += 1;
-    }
-    return fresh;
-  }
-
-  /**
-   * Which of these messages another tool has taken off the provider's queue since they were kept; none where the
-   * provider does not show the whole of it in time.
-   */
-  async goneFromQueue(messages: readonly UnreadFile[], deadline: number): Promise<ReadonlySet<string>> {
-    const held = messages.filter(({ queuedAt, expiresAt }) => this.#isHeldHere(queuedAt, expiresAt));
-    if (held.length === 0) return new Set();
-    const page = await this.#client.pending({ deadline }).catch(() => undefined);
-    if (page === undefined || page.remaining > 0 || page.unreadable > 0) return new Set();
-    const queued = new Set(page.messages.map(({ envelope }) => envelope.id));
-    return new Set(held.map(({ id }) => id).filter((id) => !queued.has(id)));
-  }
-
-  #keep(message: Message): Promise<boolean> {
-    return this.#store.keep(this.#inboxes.own, message, {
-      at: new Date(this.#now()),
-      from: this.#client.base,
-      isQueued: true,
-    });
   }
 
   /** Marks the copies as waiting on disk alone, then takes the page off the queue. */

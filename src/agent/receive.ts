@@ -2,7 +2,7 @@ import { CursorExpired, type ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import { BURST_REFILL, LONG_POLL, LONG_POLL_HELD } from "../wire/limits.ts";
 import { Doorbell, type DoorbellOptions } from "./doorbell.ts";
-import type { Mailbox } from "./mailbox.ts";
+import type { Intake } from "./intake.ts";
 import { Pace } from "./pace.ts";
 
 /** How mail comes from a provider, by what it says it can do; `undefined` before it was asked. */
@@ -33,7 +33,7 @@ export interface ReceiverOptions {
  */
 export class Receiver {
   readonly #client: ProviderClient;
-  readonly #mailbox: Mailbox;
+  readonly #intake: Intake;
   readonly #options: ReceiverOptions;
   readonly #pace: Pace;
   #way: Way | undefined;
@@ -43,9 +43,9 @@ export class Receiver {
   #counted: string | undefined;
   #problem: AmpError | undefined;
 
-  constructor(client: ProviderClient, mailbox: Mailbox, options: ReceiverOptions) {
+  constructor(client: ProviderClient, intake: Intake, options: ReceiverOptions) {
     this.#client = client;
-    this.#mailbox = mailbox;
+    this.#intake = intake;
     this.#options = options;
     this.#pace = new Pace(options.now);
   }
@@ -145,7 +145,7 @@ export class Receiver {
 
   async #poll(signal: AbortSignal): Promise<Round> {
     const { messages } = await this.#client.pending({ signal });
-    return { arrived: await this.#mailbox.receive(messages), goesOn: undefined };
+    return { arrived: await this.#intake.receive(messages), goesOn: undefined };
   }
 
   /** The cursor is taken before the look, so that nothing falls between both. */
@@ -157,7 +157,7 @@ export class Receiver {
     const state = `${count} ${cursor}`;
     if (state === this.#counted) return { arrived: 0, goesOn: undefined };
     const page = await this.#client.pending({ after: this.#cursor, signal });
-    const arrived = await this.#mailbox.receive(page.messages);
+    const arrived = await this.#intake.receive(page.messages);
     const hasMore = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== this.#cursor;
     if (hasMore) this.#cursor = page.nextCursor;
     else {
@@ -172,7 +172,7 @@ export class Receiver {
   async #begin(signal: AbortSignal): Promise<Round> {
     const { cursor } = await this.#client.count(signal).catch(() => ({ cursor: undefined }));
     const page = await this.#client.pending({ signal });
-    const arrived = await this.#mailbox.receive(page.messages);
+    const arrived = await this.#intake.receive(page.messages);
     this.#cursor = page.nextCursor ?? (page.remaining > 0 ? undefined : cursor);
     return { arrived, goesOn: this.#cursor === undefined ? undefined : "more" };
   }
@@ -181,7 +181,7 @@ export class Receiver {
     const startedAt = this.#options.now();
     const page = await this.#client.pending({ after: cursor, wait: LONG_POLL, signal });
     const isHeld = this.#options.now() - startedAt > LONG_POLL_HELD;
-    const arrived = await this.#mailbox.receive(page.messages);
+    const arrived = await this.#intake.receive(page.messages);
     // Without a cursor to go on from, the same messages would come again at once.
     this.#cursor = page.nextCursor ?? (page.messages.length > 0 ? undefined : cursor);
     const isNext = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== cursor;

@@ -43,7 +43,7 @@ export function openSession({ home, http, store, settings, now }: SessionParts, 
   const keys = new KnownKeys(home, profile.directory);
   const gone = (messages: readonly UnreadFile[]) => {
     const old = messages.filter(({ changedAt }) => now() - changedAt > FRESH);
-    return mailbox.goneFromQueue(old, QUEUE_LOOK);
+    return mailbox.intake.goneFromQueue(old, QUEUE_LOOK);
   };
   const ownKey = () => readPublicKey(home.disk, profile.directory);
   return {

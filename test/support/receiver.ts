@@ -74,7 +74,12 @@ export async function watchReceiver(
     clock.at += milliseconds;
   });
   const bell = turnstile(() => {});
-  const receiver = new Receiver(client, mailbox, { now, pause: turn.pause, doorbellPause: bell.pause, ...options });
+  const receiver = new Receiver(client, mailbox.intake, {
+    now,
+    pause: turn.pause,
+    doorbellPause: bell.pause,
+    ...options,
+  });
   const stopping = new AbortController();
   let told = 0;
   const ended = receiver.run(() => {
