@@ -23,8 +23,11 @@ export interface Look {
   reads: number;
 }
 
+/** By which a change is seen: less than a `Stats`, of which ten thousand are megabytes. */
+type Mark = Pick<Stats, "mtimeMs" | "size" | "ino">;
+
 interface Directory {
-  about: Stats;
+  about: Mark;
   /** When it was listed. */
   at: number;
   directories: readonly string[];
@@ -32,7 +35,7 @@ interface Directory {
 }
 
 interface Seen {
-  about: Stats;
+  about: Mark;
   glance: Glance | undefined;
 }
 
@@ -96,7 +99,7 @@ export class UnreadFiles {
     const directories = names.filter((name) => !name.endsWith(".json")).map((name) => path + sep + name);
     for (const gone of known?.files ?? []) if (!files.includes(gone)) this.#files.delete(gone);
     const isOld = changedAt(about) < this.#since;
-    const listed = { about, at: now, files: isOld ? [] : files, directories };
+    const listed = { about: markOf(about), at: now, files: isOld ? [] : files, directories };
     this.#directories.set(path, listed);
     return listed;
   }
@@ -112,7 +115,7 @@ export class UnreadFiles {
     const glance = isOld ? undefined : read(path, about);
     // What scripts write in place is complete a moment later: a young file is looked at again.
     if (glance === undefined && now - about.mtimeMs < TORN_AGE) this.#files.delete(path);
-    else this.#files.set(path, { about, glance });
+    else this.#files.set(path, { about: markOf(about), glance });
     return glance;
   }
 }
@@ -147,6 +150,10 @@ function changedAt(about: Stats): number {
   return Math.max(about.mtimeMs, about.ctimeMs);
 }
 
-function isUnchanged(before: Stats, now: Stats): boolean {
+function markOf({ mtimeMs, size, ino }: Stats): Mark {
+  return { mtimeMs, size, ino };
+}
+
+function isUnchanged(before: Mark, now: Mark): boolean {
   return before.mtimeMs === now.mtimeMs && before.size === now.size && before.ino === now.ino;
 }
