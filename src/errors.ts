@@ -43,6 +43,8 @@ export interface AmpErrorParts {
   mender: Mender;
   /** HTTP status, where a provider refused. */
   status?: number;
+  /** Milliseconds after which the provider wants to hear from us again. */
+  retryAfter?: number | undefined;
   cause?: unknown;
 }
 
@@ -54,6 +56,7 @@ export class AmpError extends Error {
   readonly next: string;
   readonly mender: Mender;
   readonly status: number | undefined;
+  readonly retryAfter: number | undefined;
 
   constructor(code: AmpErrorCode, parts: AmpErrorParts) {
     super(parts.message, parts.cause === undefined ? undefined : { cause: parts.cause });
@@ -62,6 +65,7 @@ export class AmpError extends Error {
     this.next = parts.next;
     this.mender = parts.mender;
     this.status = parts.status;
+    this.retryAfter = parts.retryAfter;
   }
 
   /** What happened, what was not done, what to do next: one sentence a line. */

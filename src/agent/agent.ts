@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { Http, type HttpOptions } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
 import { discover, type Found } from "../client/provider.ts";
@@ -9,7 +10,7 @@ import { Home } from "../store/home.ts";
 import { MessageStore, type StoredMessage } from "../store/messages.ts";
 import { type RegisteredProfile, readProfile } from "../store/profile.ts";
 import { restoreConfig } from "../store/registration.ts";
-import { parseAddress } from "../wire/address.ts";
+import { isWithinTenant } from "../wire/address.ts";
 import { type Flag, flagsOf } from "../wire/flags.ts";
 import { fingerprint } from "../wire/keys.ts";
 import { CLOSE_GRACE } from "../wire/limits.ts";
@@ -23,9 +24,9 @@ import type { KeyLedger } from "./key-ledger.ts";
 import type { Acknowledged, Waiting } from "./mailbox.ts";
 import type { Answer, Care, Sent } from "./outbox.ts";
 import { type Registration, type RegistrationRequest, register } from "./register.ts";
-import { openSession, type Session } from "./session.ts";
+import { isOutdated, openSession, type Session, stampOf } from "./session.ts";
 import type { Setting, Settings } from "./settings.ts";
-import type { Judgement } from "./trust.ts";
+import { type Judgement, withRepeat } from "./trust.ts";
 
 export interface AgentOptions {
   settings: Settings;
@@ -92,7 +93,7 @@ export class Agent {
       forget: (session) => {
         if (this.#session === session) this.#session = undefined;
       },
-      elsewhere: ({ mailbox }, signal) => mailbox.intake.receiveFromDashboard(() => mailbox.received(), signal),
+      elsewhere: ({ mailbox }, signal) => mailbox.intake.receiveFromDashboard(signal),
       now: this.#now,
       log: (thrown) => this.log(thrown),
     });
@@ -100,7 +101,6 @@ export class Agent {
 
   /** The agent's address, for the first line of every answer; `undefined` while there is none. Never throws. */
   async address(): Promise<string | undefined> {
-    if (this.#session) return this.#session.profile.address;
     const identity = await this.identity().catch(() => undefined);
     return identity?.kind === "registered" ? identity.profile.address : undefined;
   }
@@ -117,8 +117,13 @@ export class Agent {
   }
 
   async identity(): Promise<Identity> {
-    if (this.#session) return { kind: "registered", profile: this.#session.profile };
-    if (this.#registered !== undefined) return identityOf(await readProfile(this.home.disk, this.#registered));
+    if (this.#session) return { kind: "registered", profile: (await this.#open()).profile };
+    return this.#resolve();
+  }
+
+  async #resolve(): Promise<Identity> {
+    const registered = this.#registered && (await this.home.disk.realDirectory(this.#registered));
+    if (registered !== undefined) return identityOf(await readProfile(this.home.disk, registered));
     const { agent, agentDirectory } = this.settings;
     if (this.#pickFirst && agent === undefined && agentDirectory === undefined) {
       const first = await firstRegistered(this.home);
@@ -135,7 +140,7 @@ export class Agent {
     const base = { identity, provider, root: this.home.root, others };
     try {
       const found = await discover(this.#http, checkedUrl(provider.value, this.settings.allowHttp), signal);
-      const waiting = identity.kind === "registered" ? await this.waiting(signal) : undefined;
+      const waiting = identity.kind === "registered" ? await this.peek(signal) : undefined;
       return { ...base, found, offline: waiting?.offline, waiting };
     } catch (thrown) {
       return {
@@ -149,7 +154,7 @@ export class Agent {
 
   async #localOnly(identity: Identity, signal: AbortSignal | undefined): Promise<Waiting | undefined> {
     if (identity.kind !== "registered") return undefined;
-    return (await this.#open()).mailbox.waiting(signal).catch(() => undefined);
+    return (await this.#open()).mailbox.peek(signal).catch(() => undefined);
   }
 
   /** Registers the agent and takes effect at once. @throws AmpError, see `register`. */
@@ -191,11 +196,21 @@ export class Agent {
     return confirmSend === "always" || !isWithinTenant(draft.to, profile.address);
   }
 
+  /** What waits, for a list. @throws AmpError of the disk; what the network says stands in `offline`. */
   async waiting(signal?: AbortSignal): Promise<Waiting> {
-    return this.#withSession(async ({ mailbox, profile }) => {
-      const waiting = await mailbox.waiting(signal);
+    return this.#look(({ mailbox }) => mailbox.waiting(signal));
+  }
+
+  /** What waits, for a status or a wait: nothing is taken off, marked or acknowledged anywhere. */
+  async peek(signal?: AbortSignal): Promise<Waiting> {
+    return this.#look(({ mailbox }) => mailbox.peek(signal));
+  }
+
+  #look(work: (session: Session) => Promise<Waiting>): Promise<Waiting> {
+    return this.#withSession(async (session) => {
+      const waiting = await work(session);
       const isRefused = waiting.offline?.code === "unauthorized";
-      if (isRefused && (await this.#renewedKey(profile)) !== undefined) throw waiting.offline;
+      if (isRefused && (await this.#renewedKey(session.profile)) !== undefined) throw waiting.offline;
       return waiting;
     });
   }
@@ -207,9 +222,10 @@ export class Agent {
 
   /** Brings what the provider's queue shows to disk and says how much of it is new. Nothing else is changed. */
   async fetch(signal?: AbortSignal): Promise<number> {
-    return this.#withSession(async ({ mailbox, client }) =>
-      mailbox.intake.receive((await client.pending({ signal })).messages),
-    );
+    return this.#withSession(async ({ mailbox: { intake }, client }) => {
+      const fromQueue = await intake.receive((await client.pending({ signal })).messages);
+      return fromQueue + (await intake.receiveFromDashboard(signal));
+    });
   }
 
   /** Unread mail that the assistant was not told about, to be told by the caller; see `settle`. Never throws. */
@@ -220,7 +236,7 @@ export class Agent {
 
   /** Notes what became of news: told if `isTold` says so, left to others if not. Ends before this agent is closed. */
   async settle(news: News, isTold: Promise<boolean>): Promise<void> {
-    await this.#track(isTold.then((told) => (told ? news.told() : news.withdraw())));
+    await this.#track(isTold.then(async (told) => void (await (told ? news.told() : news.withdraw()))));
   }
 
   /** Notes that the assistant was shown that these wait, if it was, so that it is not told again. Never throws. */
@@ -313,9 +329,20 @@ export class Agent {
     return running;
   }
 
+  /** The session in use, or a new one where the registration on disk has changed since, or was moved. */
   async #open(): Promise<Session> {
-    if (this.#session) return this.#session;
-    const profile = requireRegistered(await this.identity());
+    const present = this.#session;
+    if (present && !isOutdated(this.home, present)) return present;
+    const { disk } = this.home;
+    const directory = present && (await disk.realDirectory(present.profile.directory));
+    const identity = directory ? identityOf(await readProfile(disk, directory)) : await this.#resolve();
+    // Half-written, perhaps: as long as the directory is there, what was read last holds.
+    if (present && directory && identity.kind !== "registered") return present;
+    const profile = requireRegistered(identity);
+    if (present && isDeepStrictEqual(present.profile, profile)) {
+      present.stamp = stampOf(this.home, profile);
+      return present;
+    }
     if (profile.hasLostFields) await restoreConfig(this.home, profile).catch((thrown) => this.log(thrown));
     this.#session = openSession(
       { home: this.home, http: this.#http, store: this.#store, settings: this.settings, now: this.#now },
@@ -348,26 +375,6 @@ export class Agent {
     if (endpoint !== undefined) return { value: endpoint, from: "the agent's registration" };
     return this.settings.defaultProvider;
   }
-}
-
-/** A bare name, an address of our own tenant, and at an AI Maestro its words for this very host. */
-function isWithinTenant(to: string, ownAddress: string): boolean {
-  const own = parseAddress(ownAddress);
-  const recipient = parseAddress(to);
-  if (recipient?.provider === undefined) return true;
-  const isThisHost = ["local", "local.aimaestro.local"].includes(recipient.full.slice(recipient.name.length + 1));
-  if (isThisHost && own?.provider === "aimaestro.local") return true;
-  return recipient.tenant === own?.tenant && recipient.provider === own?.provider;
-}
-
-function withRepeat(judgement: Judgement, earlier: string | undefined): Judgement {
-  if (earlier === undefined) return judgement;
-  const id = oneLine(earlier, 128);
-  const isFitting = judgement.verdict !== "MISMATCH";
-  const remark = isFitting
-    ? `same signature as ${id}: the same words sent twice, or a replay`
-    : `its signature was taken from ${id}`;
-  return { ...judgement, remarks: isFitting ? [remark, ...judgement.remarks] : [...judgement.remarks, remark] };
 }
 
 export function unknownMessage(id: string): AmpError {

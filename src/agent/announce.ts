@@ -1,5 +1,5 @@
 import { toAmpError } from "../errors.ts";
-import { Announced } from "../store/announced.ts";
+import { Announced, type Complete } from "../store/announced.ts";
 import type { Home } from "../store/home.ts";
 import type { Profile } from "../store/profile.ts";
 import { type Look, type UnreadFile, UnreadFiles } from "../store/unread.ts";
@@ -12,8 +12,8 @@ export interface News {
   urgent: number;
   /** False where the ledger could not be written: the same messages may be told about again. */
   isRecorded: boolean;
-  /** They were told about. */
-  told(hook?: string): Promise<void>;
+  /** They were told about; `false` where that could not be noted. */
+  told(hook?: string): Promise<boolean>;
   /** They were not; others may. */
   withdraw(): Promise<void>;
 }
@@ -32,17 +32,26 @@ export type GoneFromQueue = (messages: readonly UnreadFile[]) => Promise<Readonl
  */
 export class Announcer {
   readonly #files: UnreadFiles;
-  readonly #isPartial: boolean;
+  /** Where what has not changed since is passed over. */
+  readonly #lookedAt: number | undefined;
   readonly #inboxes: Inboxes;
   readonly #ledger: Announced;
   readonly #gone: GoneFromQueue;
-  /** Told about by this process while the ledger could not be written. */
+  /** Told about by this process, and not noted yet because the ledger could not be written. */
   readonly #toldHere = new Set<string>();
+  /** Another tool took these off the provider's queue; asked about once. */
+  readonly #goneFromQueue = new Set<string>();
   #known: { stamp: string | undefined; untold: ReadonlySet<string>; of: ReadonlyMap<string, unknown> } | undefined;
 
-  constructor(home: Home, profile: Profile, now: () => number, options: { since?: number; gone?: GoneFromQueue } = {}) {
-    this.#files = new UnreadFiles(options.since);
-    this.#isPartial = options.since !== undefined;
+  constructor(
+    home: Home,
+    profile: Profile,
+    now: () => number,
+    options: { lookedAt?: number; gone?: GoneFromQueue } = {},
+  ) {
+    const { lookedAt } = options;
+    this.#files = new UnreadFiles(lookedAt === undefined ? undefined : lookedAt - CLOCK_SLACK);
+    this.#lookedAt = lookedAt;
     this.#inboxes = new Inboxes(home, profile);
     this.#ledger = new Announced(home.disk, profile.directory, now);
     this.#gone = options.gone ?? (async () => new Set());
@@ -50,8 +59,10 @@ export class Announcer {
 
   /** For a process that looks once: passes over what was told about long ago without reading it. */
   static async forOneLook(home: Home, profile: Profile, now: () => number): Promise<Announcer> {
-    const lookedAt = await new Announced(home.disk, profile.directory, now).lookedAt();
-    return new Announcer(home, profile, now, { since: lookedAt - CLOCK_SLACK });
+    const inboxes = await new Inboxes(home, profile).directories();
+    return new Announcer(home, profile, now, {
+      lookedAt: await new Announced(home.disk, profile.directory, now).lookedAt(inboxes),
+    });
   }
 
   /** What lies unread on disk. */
@@ -67,19 +78,18 @@ export class Announcer {
    */
   async claim({ except = [], max }: ClaimOptions = {}): Promise<News | undefined> {
     const look = await this.look();
+    await this.#noteLate();
     const all = await this.#untold(look);
     const untold = all.filter(({ id }) => !except.includes(id)).slice(0, max);
-    const isWhole = look.isComplete && untold.length === all.length;
-    const waiting = this.#isPartial ? undefined : new Set(look.unread.keys());
-    const complete = isWhole ? { waiting, at: look.at } : undefined;
+    const complete = look.isComplete && untold.length === all.length ? this.#complete(look) : undefined;
     if (untold.length === 0) {
       if (complete && look.reads > READS_NOTED) await this.#ledger.looked(complete).catch(() => {});
       return undefined;
     }
-    const gone = await this.#gone(untold);
+    for (const id of await this.#gone(untold)) this.#goneFromQueue.add(id);
     const isDue = (id: string) => {
       const message = look.unread.get(id);
-      return message !== undefined && !gone.has(id) && UnreadFiles.isStillUnread(message);
+      return message !== undefined && !this.#goneFromQueue.has(id) && UnreadFiles.isStillUnread(message);
     };
     try {
       const ids = untold.map(({ id }) => id);
@@ -87,7 +97,7 @@ export class Announcer {
     } catch (thrown) {
       // Held by another process: it tells, or the next call does. Unwritable: better twice than never.
       if (toAmpError(thrown).code === "locked") return undefined;
-      const due = untold.map(({ id }) => id).filter((id) => !this.#toldHere.has(id) && isDue(id));
+      const due = untold.map(({ id }) => id).filter(isDue);
       return this.#news(look, due, false);
     }
   }
@@ -95,7 +105,7 @@ export class Announcer {
   /** Notes that these were told about in another way: a list that the assistant asked for showed them. Never throws. */
   async noteTold(ids: readonly string[]): Promise<void> {
     const untold = await this.#ledger.untold(ids).catch(() => ids);
-    if (untold.length > 0) await this.#ledger.settle(untold, true).catch(() => this.#remember(untold));
+    if (untold.length > 0) await this.#note(untold);
   }
 
   /** Hosts whose hook has told about mail, and when, in milliseconds since 1970. */
@@ -109,7 +119,22 @@ export class Announcer {
     const known = this.#known !== undefined && this.#known.stamp === stamp && sameKeys(this.#known.of, unread);
     const untold = (known && this.#known?.untold) || new Set(await this.#ledger.untold(unread.keys()));
     this.#known = { stamp, untold, of: unread };
-    return [...unread.values()].filter(({ id }) => untold.has(id));
+    const isNews = (id: string) => untold.has(id) && !this.#toldHere.has(id) && !this.#goneFromQueue.has(id);
+    return [...unread.values()].filter(({ id }) => isNews(id));
+  }
+
+  #complete(look: Look): Complete {
+    const { at, inboxes } = look;
+    if (this.#lookedAt !== undefined) return { waiting: undefined, since: this.#lookedAt, at, inboxes };
+    return { waiting: new Set(look.unread.keys()), at, inboxes };
+  }
+
+  /** What could not be noted before, so that the other processes know it, too. */
+  async #noteLate(): Promise<void> {
+    if (this.#toldHere.size === 0) return;
+    const late = [...this.#toldHere];
+    const isNoted = this.#ledger.settle(late, true).then(() => true);
+    if (await isNoted.catch(() => false)) this.#toldHere.clear();
   }
 
   #news({ unread }: Look, ids: readonly string[], isRecorded: boolean): News | undefined {
@@ -119,13 +144,16 @@ export class Announcer {
       messages,
       urgent: messages.filter(({ isUrgent }) => isUrgent).length,
       isRecorded,
-      told: (hook) => this.#ledger.settle(ids, true, hook).catch(() => this.#remember(ids)),
+      told: (hook) => this.#note(ids, hook),
       withdraw: () => this.#ledger.settle(ids, false).catch(() => {}),
     };
   }
 
-  #remember(ids: readonly string[]): void {
+  async #note(ids: readonly string[], hook?: string): Promise<boolean> {
+    const isNoted = this.#ledger.settle(ids, true, hook).then(() => true);
+    if (await isNoted.catch(() => false)) return true;
     for (const id of ids) this.#toldHere.add(id);
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type AmpError, toAmpError } from "../errors.ts";
 import { SECRET_MODE } from "../store/disk.ts";
@@ -5,6 +6,7 @@ import type { Home } from "../store/home.ts";
 import { type Lock, tryLock } from "../store/lock.ts";
 import { Watch } from "../store/watch.ts";
 import { IDLE_MIN, LEASE_RENEWAL, LEASE_STALE, LOOK_GAP, TICK, UNREGISTERED_PAUSE } from "../wire/limits.ts";
+import { Pace } from "./pace.ts";
 import { Pause } from "./pause.ts";
 import { Receiver, type Way } from "./receive.ts";
 import type { Session } from "./session.ts";
@@ -46,9 +48,16 @@ export class Arrivals {
   #unread: ReadonlySet<string> = new Set();
   #bell: string | undefined;
   #isFollowing = false;
+  /** Why this process cannot become the one that receives. */
+  #unlockable: AmpError | undefined;
+  readonly #pace: Pace;
+  #followedAt = 0;
+  /** The lock that was held last. */
+  #former: Lock | undefined;
 
   constructor(options: ArrivalsOptions) {
     this.#options = options;
+    this.#pace = new Pace(options.now);
   }
 
   /** Begins to receive; a second call does nothing. */
@@ -79,7 +88,7 @@ export class Arrivals {
   get receiving(): Receiving | undefined {
     if (!this.#isFollowing) return undefined;
     const { way, problem, from } = this.#receiver ?? {};
-    return { by: this.#receiver ? "here" : "elsewhere", way, problem, from };
+    return { by: this.#receiver ? "here" : "elsewhere", way, problem: problem ?? this.#unlockable, from };
   }
 
   /** Ends receiving and gives the lock back. Closing twice is fine. */
@@ -96,39 +105,44 @@ export class Arrivals {
     }
   }
 
-  /** The key may have been renewed, the directory may have been moved: begin anew, not at once. */
+  /** The key may have been renewed: begin anew, later each time; a tool that is called makes it sooner. */
   async #failed(session: Session, thrown: unknown, signal: AbortSignal): Promise<void> {
     this.#options.log(thrown);
     this.#options.forget(session);
-    await this.#tick.for(UNREGISTERED_PAUSE, signal);
+    // One that held for long was no part of a row of failures.
+    if (performance.now() - this.#followedAt > LEASE_STALE) this.#pace.quiet();
+    await this.#tick.for(UNREGISTERED_PAUSE + this.#pace.failed(), signal);
   }
 
   /** Until aborted, until another registration takes its place, or until the provider refuses the API key. */
   async #follow(session: Session, signal: AbortSignal): Promise<void> {
-    const { disk } = this.#options.home;
     const { directory } = session.profile;
     const watch = new Watch(() => this.#tick.shorten(LOOK_GAP));
     const receiving = new AbortController();
     const stop = () => receiving.abort();
     signal.addEventListener("abort", stop, { once: true });
+    const lockFile = join(directory, lockName(session));
+    let triedAt = Number.NEGATIVE_INFINITY;
     let lock: Lock | undefined;
     let renewedAt = performance.now();
     let received: Promise<void> | undefined;
     let failure: AmpError | undefined;
     this.#isFollowing = true;
+    this.#followedAt = performance.now();
     try {
       while (!receiving.signal.aborted && (await this.#options.session()) === session) {
         watch.follow([directory, ...(await this.#look(session))]);
-        if (lock === undefined) {
-          // Where nothing can be written, mail can still be read from the disk.
-          lock = await tryLock(disk, join(directory, ".receiver.lock"), LEASE_STALE).catch(() => undefined);
+        // Each try makes a file in a directory that is watched: were it not for the pause, it would wake the next one.
+        if (lock === undefined && performance.now() - triedAt >= TICK) {
+          triedAt = performance.now();
+          lock = await this.#tryLock(lockFile);
           if (lock) {
             received = this.#receive(session, receiving.signal).catch((thrown: unknown) => {
               failure = toAmpError(thrown);
               receiving.abort();
             });
           }
-        } else if (performance.now() - renewedAt > LEASE_RENEWAL) {
+        } else if (lock && performance.now() - renewedAt > LEASE_RENEWAL) {
           renewedAt = performance.now();
           // Asleep for too long, this process was taken for dead.
           if (!(await lock.renew())) receiving.abort();
@@ -143,8 +157,22 @@ export class Arrivals {
       watch.close();
       await received;
       await lock?.release();
+      this.#former = lock;
     }
     if (failure) throw failure;
+  }
+
+  /** Where nothing can be written, mail can still be read from the disk. */
+  async #tryLock(file: string): Promise<Lock | undefined> {
+    try {
+      const lock = await tryLock(this.#options.home.disk, file, LEASE_STALE, this.#former);
+      this.#unlockable = undefined;
+      return lock;
+    } catch (thrown) {
+      if (this.#unlockable === undefined) this.#options.log(thrown);
+      this.#unlockable = toAmpError(thrown);
+      return undefined;
+    }
   }
 
   async #receive(session: Session, signal: AbortSignal): Promise<void> {
@@ -183,6 +211,14 @@ export class Arrivals {
     this.#receiver?.activity();
     this.#receiverPause.shorten(IDLE_MIN);
   }
+}
+
+/** One receiver for each place where this agent's mail may lie: servers need not be configured alike. */
+function lockName({ client, profile, settings }: Session): string {
+  const isOwn = client.base === profile.endpoint && !settings.dashboard;
+  if (isOwn) return ".receiver.lock";
+  const place = createHash("sha256").update(`${client.base} ${settings.dashboard}`).digest("hex").slice(0, 12);
+  return `.receiver-${place}.lock`;
 }
 
 /** Touched by a process that does not receive itself, for the one that does. */

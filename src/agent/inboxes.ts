@@ -18,6 +18,11 @@ export class Inboxes {
     return join(this.#profile.directory, "messages", "inbox");
   }
 
+  /** Whether the agent's own directory is where it was. */
+  async isThere(): Promise<boolean> {
+    return (await this.#home.disk.realDirectory(this.#profile.directory)) !== undefined;
+  }
+
   /**
    * True paths of the inbox directories that exist. Tools file under the name, the indexed id or the agent id; often
    * these are one directory. One that holds another key is another agent's, whatever an index says.

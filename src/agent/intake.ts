@@ -1,8 +1,10 @@
 import type { Dashboard } from "../client/dashboard.ts";
 import type { ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
+import { storageFailed } from "../store/disk.ts";
 import type { MessageStore, StoredMessage } from "../store/messages.ts";
 import type { UnreadFile } from "../store/unread.ts";
+import { REQUEST_DEADLINE } from "../wire/limits.ts";
 import type { Message } from "../wire/message.ts";
 import type { Inboxes } from "./inboxes.ts";
 
@@ -19,6 +21,8 @@ export class Intake {
   readonly #inboxes: Inboxes;
   readonly #sources: Sources;
   readonly #now: () => number;
+  /** Ids that the dashboard lists and has no message for. */
+  readonly #fruitless = new Set<string>();
 
   constructor(store: MessageStore, inboxes: Inboxes, sources: Sources, now: () => number) {
     this.#store = store;
@@ -49,20 +53,22 @@ export class Intake {
   }
 
   /**
-   * Keeps what AI Maestro's dashboard shows as unread, where that is asked for.
-   *
-   * @param received What is on disk already.
-   * @returns How much of it was not there yet.
+   * Keeps what AI Maestro's dashboard shows as unread, where that is asked for. Returns how much of it was not there
+   * yet. One deadline for all of it: each message is a request.
    */
-  async receiveFromDashboard(received: () => Promise<readonly StoredMessage[]>, signal?: AbortSignal): Promise<number> {
+  async receiveFromDashboard(signal?: AbortSignal): Promise<number> {
     const { dashboard } = this.#sources;
     if (dashboard === undefined) return 0;
+    const until = this.#now() + REQUEST_DEADLINE;
     const ids = await dashboard.unread(signal);
-    const known = new Set((await received()).map(({ message }) => message.envelope.id));
+    await this.#store.files(await this.#inboxes.directories());
     let fresh = 0;
-    for (const id of ids.filter((one) => !known.has(one))) {
+    for (const id of ids) {
+      if (this.#store.isKept(id) || this.#fruitless.has(id)) continue;
+      if (this.#now() > until || signal?.aborted) break;
       const message = await dashboard.message(id, signal);
-      if (message && (await this.#keep(message, dashboard.origin, false))) fresh += 1;
+      if (message === undefined) this.#fruitless.add(id);
+      else if (await this.#keep(message, dashboard.origin, false)) fresh += 1;
     }
     return fresh;
   }
@@ -92,7 +98,9 @@ export class Intake {
     return queuedAt === this.#sources.client.base && !(expiresAt <= this.#now());
   }
 
-  #keep(message: Message, from: string, isQueued: boolean): Promise<boolean> {
+  /** An agent's directory that is gone was moved: made anew it would be a second, empty agent. */
+  async #keep(message: Message, from: string, isQueued: boolean): Promise<boolean> {
+    if (!(await this.#inboxes.isThere())) throw storageFailed("keep a message in", this.#inboxes.own, undefined);
     return this.#store.keep(this.#inboxes.own, message, { at: new Date(this.#now()), from, isQueued });
   }
 }

@@ -67,17 +67,34 @@ export class Mailbox {
   }
 
   /**
+   * What waits, for whoever lists it. Mail that another tool took off the queue is marked read, and of a queue too long
+   * for a page each full one is taken off once it is on disk.
+   */
+  async waiting(signal?: AbortSignal): Promise<Waiting> {
+    const { waiting, goneElsewhere, leftInQueue } = await this.#survey(signal, true);
+    await this.#markRead(goneElsewhere);
+    // A process ended between noting that it takes them off and doing so; they were acknowledged here since.
+    if (leftInQueue.length > 0) await this.#client.acknowledgeAll(leftInQueue, signal).catch(toAmpError);
+    return waiting;
+  }
+
+  /** The same without changing anything but the copies on disk: of a queue too long for a page the first one counts. */
+  async peek(signal?: AbortSignal): Promise<Waiting> {
+    return (await this.#survey(signal, false)).waiting;
+  }
+
+  /**
    * Looks into the queue and at the disk. What was on disk *before* the queue was looked at is remembered, because
    * another process may put a newer message there meanwhile, which this look cannot have seen in the queue.
    */
-  async waiting(signal?: AbortSignal): Promise<Waiting> {
+  async #survey(signal: AbortSignal | undefined, mayRelease: boolean) {
     const before = await this.#store.files(await this.#inboxes.directories());
-    const queue = await this.#fetchQueue(signal);
+    const queue = await this.#fetchQueue(signal, mayRelease);
     this.#queued = queue.ids;
-    const dashboard = await this.intake.receiveFromDashboard(() => this.received(), signal).catch(toAmpError);
+    const dashboard = await this.intake.receiveFromDashboard(signal).catch(toAmpError);
     // Looked up once more: an agent of the guide's script has no inbox before its first message.
     const { messages, unreadable } = await this.#list(await this.#inboxes.directories());
-    const waiting: StoredMessage[] = [];
+    const found: StoredMessage[] = [];
     const goneElsewhere: StoredMessage[] = [];
     const leftInQueue: string[] = [];
     let known: Set<string> | undefined;
@@ -91,17 +108,15 @@ export class Mailbox {
       if (isDone && isQueued && stored.isReleased) leftInQueue.push(idOf(stored));
       else if (queue.isWhole && !isQueued && !isDone && this.intake.wasHeldHere(stored) && wasBefore(stored)) {
         goneElsewhere.push(stored);
-      } else if (!isDone || isQueued) waiting.push(stored);
+      } else if (!isDone || isQueued) found.push(stored);
     }
-    await this.#markRead(goneElsewhere);
-    // A process ended between noting that it takes them off and doing so; they were acknowledged here since.
-    if (leftInQueue.length > 0) await this.#client.acknowledgeAll(leftInQueue, signal).catch(toAmpError);
-    return {
-      messages: inOrder(waiting),
+    const waiting: Waiting = {
+      messages: inOrder(found),
       behind: queue.behind,
       offline: queue.offline ?? (typeof dashboard === "number" ? undefined : dashboard),
       unreadable: unreadable.length + queue.unreadable,
     };
+    return { waiting, goneElsewhere, leftInQueue };
   }
 
   /** What waits as far as this machine's disk says; the provider is not asked. */
@@ -129,7 +144,7 @@ export class Mailbox {
    * page has no other page: only what is taken off makes room. So a full page, once it is safely on disk, is taken off
    * and waits here alone; newer mail comes into view.
    */
-  async #fetchQueue(signal: AbortSignal | undefined): Promise<Look> {
+  async #fetchQueue(signal: AbortSignal | undefined, mayRelease: boolean): Promise<Look> {
     const look: Look = { ids: new Set(), behind: 0, unreadable: 0, isWhole: false, offline: undefined };
     const released = new Set<string>();
     let after: string | undefined;
@@ -149,7 +164,7 @@ export class Mailbox {
           passed = look.unreadable;
         } else {
           // A provider that does not let go of what was taken off would be asked for ever.
-          if (ids.every((id) => released.has(id))) return look;
+          if (!mayRelease || ids.every((id) => released.has(id))) return look;
           for (const id of ids) released.add(id);
           await this.#release(ids, signal);
           look.ids.clear();

@@ -1,4 +1,4 @@
-import { BURST, BURST_REFILL, FAILED_MAX, FAILED_MIN, IDLE_MAX, IDLE_MIN } from "../wire/limits.ts";
+import { ASKED_MAX, BURST, BURST_REFILL, FAILED_MAX, FAILED_MIN, IDLE_MAX, IDLE_MIN } from "../wire/limits.ts";
 
 /**
  * How long to wait before a provider is asked again: little after activity, longer the longer nothing happens, longer
@@ -37,9 +37,10 @@ export class Pace {
     return this.#jittered(pause);
   }
 
-  failed(): number {
+  /** @param asked The pause that the provider asked for, where it did. */
+  failed(asked = 0): number {
     this.#failure = Math.min(FAILED_MAX, this.#failure === 0 ? FAILED_MIN : this.#failure * 2);
-    return this.#jittered(this.#failure);
+    return Math.max(this.#jittered(this.#failure), Math.min(asked, ASKED_MAX));
   }
 
   /** Somebody is sending, waiting or reading: an answer may be near. */

@@ -95,9 +95,9 @@ export class Receiver {
     try {
       const { arrived, goesOn } = await this.#look(await this.#chooseWay(signal), signal);
       if (arrived > 0) onArrival();
-      const elsewhere = (await this.#options.elsewhere?.(signal)) ?? 0;
-      if (elsewhere > 0) onArrival();
       this.#problem = undefined;
+      const elsewhere = await this.#lookElsewhere(signal);
+      if (elsewhere > 0) onArrival();
       const sign = arrived + elsewhere > 0 ? "news" : goesOn;
       return sign === undefined ? this.#pace.quiet() : this.#pace.goOn(sign);
     } catch (thrown) {
@@ -108,7 +108,17 @@ export class Receiver {
       if (!(thrown instanceof CursorExpired)) this.#hasSaid = false;
       this.#cursor = undefined;
       this.#counted = undefined;
-      return this.#pace.failed();
+      return this.#pace.failed(this.#problem.retryAfter);
+    }
+  }
+
+  /** A failure there is told, and changes nothing about the queue. */
+  async #lookElsewhere(signal: AbortSignal): Promise<number> {
+    try {
+      return (await this.#options.elsewhere?.(signal)) ?? 0;
+    } catch (thrown) {
+      if (!signal.aborted) this.#problem = toAmpError(thrown);
+      return 0;
     }
   }
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { Dashboard } from "../client/dashboard.ts";
 import type { Http } from "../client/http.ts";
 import { checkedUrl } from "../client/origin.ts";
@@ -19,6 +20,9 @@ import { Trust } from "./trust.ts";
 /** Everything that is open for one registered agent, for as long as its API key holds. */
 export interface Session {
   profile: RegisteredProfile;
+  /** Of the files that `profile` was read from. */
+  stamp: string;
+  settings: Settings;
   client: ProviderClient;
   mailbox: Mailbox;
   outbox: Outbox;
@@ -48,6 +52,8 @@ export function openSession({ home, http, store, settings, now }: SessionParts, 
   const ownKey = () => readPublicKey(home.disk, profile.directory);
   return {
     profile,
+    stamp: stampOf(home, profile),
+    settings,
     client,
     mailbox,
     announcer: new Announcer(home, profile, now, { gone }),
@@ -55,6 +61,15 @@ export function openSession({ home, http, store, settings, now }: SessionParts, 
     trust: new Trust(keys, client, { addresses: [profile.address, ...profile.otherAddresses], key: ownKey }, now),
     ledger: new KeyLedger(keys, client, mailbox, now),
   };
+}
+
+/** Whether another program has registered the agent anew since, or moved its directory. */
+export function isOutdated(home: Home, { profile, stamp }: Session): boolean {
+  return stampOf(home, profile) !== stamp;
+}
+
+export function stampOf({ disk }: Home, { directory }: RegisteredProfile): string {
+  return ["config.json", "api_key"].map((name) => disk.stamp(join(directory, name))).join();
 }
 
 /** Where requests go: the URL that the user named now, with the API path of the registration; else its endpoint. */

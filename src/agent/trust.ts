@@ -7,7 +7,7 @@ import { fingerprint, parsePublicKey, sameKey } from "../wire/keys.ts";
 import { RESOLVED_KEPT, RESOLVED_MAX } from "../wire/limits.ts";
 import type { Message } from "../wire/message.ts";
 import { type SignedFields, type Verification, verifyDelivered } from "../wire/signature.ts";
-import { oneWord } from "../wire/untrusted.ts";
+import { oneLine, oneWord } from "../wire/untrusted.ts";
 
 /**
  * Who wrote it, in one word. `verified`: valid signature, key known before, same tenant and provider. `new-key`: the
@@ -203,4 +203,15 @@ function whyNot(
     return `key changed: it came with ${fingerprint(attached)}, ${source} ${fingerprint(expected.key)}; a person has to ask the sender, then: amp-mcp keys trust`;
   }
   return "the signature does not fit this text and the sender's key";
+}
+
+/** The same with a remark that points to an earlier message with the same signature. */
+export function withRepeat(judgement: Judgement, earlier: string | undefined): Judgement {
+  if (earlier === undefined) return judgement;
+  const id = oneLine(earlier, 128);
+  const isFitting = judgement.verdict !== "MISMATCH";
+  const remark = isFitting
+    ? `same signature as ${id}: the same words sent twice, or a replay`
+    : `its signature was taken from ${id}`;
+  return { ...judgement, remarks: isFitting ? [remark, ...judgement.remarks] : [...judgement.remarks, remark] };
 }

@@ -34,16 +34,18 @@ export async function waitForMail(
   const look = async () => pageOf(agent, await agent.waitingOnDisk(), { ...query, limit: WAIT_FOUND });
   try {
     // The provider is asked once: by the present end of its queue, not by the last look of who receives.
-    let page = await pageOf(agent, await agent.waiting(stop.signal), { ...query, limit: WAIT_FOUND });
-    const { offline } = page.waiting;
+    let page = await pageOf(agent, await agent.peek(stop.signal), { ...query, limit: WAIT_FOUND });
+    let { offline } = page.waiting;
     while (page.fitting === 0 && !stop.signal.aborted) {
       onStep(performance.now() - startedAt);
       void agent.arrivals.activity();
       await pause.for(WAIT_STEP, stop.signal);
       page = await look();
+      // Who receives knows better by now.
+      const { receiving } = agent.arrivals;
+      if (receiving?.by === "here" && receiving.way !== undefined) offline = receiving.problem;
     }
-    const problem = offline && (agent.arrivals.receiving?.problem ?? offline);
-    return problem ? { ...page, waiting: { ...page.waiting, offline: problem } } : page;
+    return { ...page, waiting: { ...page.waiting, offline } };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", end);

@@ -6,8 +6,8 @@ import type { Output } from "./output.ts";
 const SETUP = `
 Without a command it serves MCP on stdin and stdout, for a host such as Claude Desktop or Claude Code.
 
-Variables: AMP_AGENT, AMP_CONFIG_DIR, AMP_PROVIDER_URL, AMP_EMBEDDED=1, AMP_ALLOW_HTTP=HOST,…,
-AMP_CONFIRM_SEND=external|always|never, AMP_REPLY_LIMIT=N, AMP_LOG=debug`;
+Variables: AMP_AGENT, AMP_CONFIG_DIR, AMP_PROVIDER_URL, AMP_EMBEDDED=1, AMP_DASHBOARD=1,
+AMP_ALLOW_HTTP=HOST,…, AMP_CONFIRM_SEND=external|always|never, AMP_REPLY_LIMIT=N, AMP_LOG=debug`;
 
 /**
  * The command line. Each command's code is loaded when it is called, so that none pays for the others.
@@ -163,7 +163,8 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
     .option("--fetch", "ask the provider first, for at most two seconds")
     .addOption(agent)
     .addOption(directory)
-    .addOption(provider);
+    .addOption(provider)
+    .addOption(dashboard);
 
   add("doctor", "say what is wrong with the config directory")
     .option("--fix", "repair what is safe to repair")

@@ -29,7 +29,8 @@ export class Dashboard {
   async unread(signal?: AbortSignal): Promise<string[]> {
     const query = { box: "inbox", status: "unread", limit: String(DASHBOARD_PAGE) };
     const answer = await this.#request("GET", query, signal);
-    return parseAnswer(dashboardListSchema, answer, "list").messages.flatMap(({ id }) => idAsSent(id));
+    const { messages } = parseAnswer(dashboardListSchema, answer, "list");
+    return messages.slice(0, DASHBOARD_PAGE).flatMap(({ id }) => idAsSent(id));
   }
 
   /** One message; `undefined` where it is gone or no message. */

@@ -87,6 +87,7 @@ export class Http {
       notDone: "the request was refused as a whole.",
       next: `Call again ${when}.`,
       mender: "time",
+      retryAfter: pauseFor,
     });
   }
 

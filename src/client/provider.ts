@@ -176,7 +176,9 @@ export class ProviderClient {
       const answer = await this.#call("GET", `${PATHS.pending}?${search}`, options);
       if (answer.status === 410) throw new CursorExpired(refusal(this.#quotable(answer), "list"));
       const parsed = parseAnswer(pendingSchema, answer, "list", this.#quotable(answer));
-      const { messages: items, remaining = 0, next_cursor: nextCursor } = parsed;
+      const { messages: items, next_cursor: nextCursor } = parsed;
+      // A full page from a provider that does not say what is behind it may not be all.
+      const remaining = parsed.remaining ?? (items.length < limit ? 0 : 1);
       const messages = items.map(readMessage).filter((message) => message !== undefined);
       return { messages, unreadable: items.length - messages.length, remaining, nextCursor };
     } catch (thrown) {

@@ -4,7 +4,7 @@ import type { Agent } from "../agent/agent.ts";
 import type { News } from "../agent/announce.ts";
 import { entriesOf, type IndexEntry } from "../agent/inbox.ts";
 import { count } from "../wire/human.ts";
-import { CHANNEL_MAX, CHANNEL_PAUSE, READ_MAX_MESSAGES } from "../wire/limits.ts";
+import { CHANNEL_MAX, CHANNEL_PAUSE, CLAIM_STALE, READ_MAX_MESSAGES } from "../wire/limits.ts";
 import { viewMessages } from "./message-view.ts";
 import { indexLine } from "./render.ts";
 
@@ -23,7 +23,8 @@ export class Channel {
   readonly #agent: Agent;
   readonly #withTexts: boolean;
   #ignore: () => void = () => {};
-  #telling: Promise<void> | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #isTelling = false;
   #isDue = false;
 
   constructor(server: McpServer, agent: Agent, withTexts: boolean) {
@@ -35,34 +36,38 @@ export class Channel {
   /** From now on, and what is new already. */
   start(): void {
     this.#ignore = this.#agent.arrivals.onChange(() => this.#changed());
+    // What another process was about to tell when it ended, or what the ledger was held up for.
+    this.#again = setInterval(() => this.#changed(), CLAIM_STALE).unref();
     this.#changed();
   }
 
   close(): void {
     this.#ignore();
+    clearInterval(this.#again);
   }
 
   /** One round at a time; what comes in meanwhile is for the next. */
   #changed(): void {
     this.#isDue = true;
-    this.#telling ??= this.#tellAll()
-      .catch((thrown: unknown) => this.#agent.log(thrown))
-      .finally(() => {
-        this.#telling = undefined;
-      });
+    if (!this.#isTelling) void this.#tellAll().catch((thrown: unknown) => this.#agent.log(thrown));
   }
 
   async #tellAll(): Promise<void> {
     const max = this.#withTexts ? READ_MAX_MESSAGES : CHANNEL_MAX;
-    while (this.#isDue) {
-      this.#isDue = false;
-      const news = await this.#agent.news({ max });
-      if (news === undefined) continue;
-      const isTold = this.#tell(news);
-      await this.#agent.settle(news, isTold);
-      if (!(await isTold)) return;
-      this.#isDue = true;
-      if (news.messages.length < max) await pause(CHANNEL_PAUSE, undefined, { ref: false });
+    this.#isTelling = true;
+    try {
+      while (this.#isDue) {
+        this.#isDue = false;
+        const news = await this.#agent.news({ max });
+        if (news === undefined) continue;
+        const isTold = this.#tell(news);
+        await this.#agent.settle(news, isTold);
+        if (!(await isTold)) return;
+        this.#isDue = true;
+        if (news.messages.length < max) await pause(CHANNEL_PAUSE, undefined, { ref: false });
+      }
+    } finally {
+      this.#isTelling = false;
     }
   }
 

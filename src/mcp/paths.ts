@@ -63,6 +63,9 @@ export class Paths {
 function receivingWords(agent: Agent): string {
   const { receiving } = agent.arrivals;
   if (receiving === undefined) return "starting";
+  if (receiving.by === "elsewhere" && receiving.problem) {
+    return `the disk alone, since this server cannot write there (${redact(receiving.problem.message)})`;
+  }
   if (receiving.by === "elsewhere") return "by another process of this machine; this one watches the disk";
   const { way = "starting", problem, from } = receiving;
   if (problem) return `failing (${redact(problem.message)})`;

@@ -14,18 +14,22 @@ interface Teller {
 
 /** A look that has seen everything. */
 export interface Complete {
-  /** Ids of all unread messages; `undefined` where what was known before was passed over. */
+  /** Ids of all unread messages; `undefined` where what had not changed since `since` was passed over. */
   waiting: ReadonlySet<string> | undefined;
+  since?: number | undefined;
   /** Milliseconds since 1970. */
   at: number;
+  /** Directories that were looked into, without those of senders. */
+  inboxes: readonly string[];
 }
 
 interface Ledger {
   /** When a message was told about, by id. */
   told: Map<string, number>;
   telling: Map<string, Teller>;
-  /** All that was on disk at that time has been told about, or is being told. */
+  /** All that was in `inboxes` at that time has been told about, or is being told. */
   lookedAt: number;
+  inboxes: readonly string[];
   /** When the hook of a host last told about something. */
   hooks: Map<string, number>;
 }
@@ -60,10 +64,13 @@ export class Announced {
     return [...ids].filter((id) => !told.has(id));
   }
 
-  /** From when on a look at the disk has to look: 0 where everything may be news. */
-  async lookedAt(): Promise<number> {
-    const { lookedAt, telling } = await this.#read();
-    return [...telling.values()].some((teller) => this.#isVoid(teller)) ? 0 : lookedAt;
+  /** From when on a look at these inboxes has to look: 0 where everything may be news. */
+  async lookedAt(inboxes: readonly string[]): Promise<number> {
+    const { lookedAt, telling, inboxes: known } = await this.#read();
+    const isVoid = [...telling.values()].some((teller) => this.#isVoid(teller));
+    const isOther = inboxes.some((inbox) => !known.includes(inbox));
+    // A time yet to come was noted while a clock was wrong.
+    return isVoid || isOther || lookedAt > this.#now() ? 0 : lookedAt;
   }
 
   async hooks(): Promise<[host: string, at: number][]> {
@@ -92,12 +99,12 @@ export class Announced {
     await this.#change((ledger) => this.#tidy(ledger, complete));
   }
 
-  /** What was told about, or with `false` was not: then others may. */
+  /** What was told about, or with `false` was not: then others may. Claims of other processes stay. */
   async settle(ids: readonly string[], isTold: boolean, hook?: string): Promise<void> {
     await this.#change((ledger) => {
       const at = this.#now();
       for (const id of ids) {
-        ledger.telling.delete(id);
+        if (isTold || isOurs(ledger.telling.get(id))) ledger.telling.delete(id);
         if (isTold) ledger.told.set(id, at);
       }
       if (!isTold) ledger.lookedAt = 0;
@@ -114,8 +121,11 @@ export class Announced {
     return hasEnded(teller) || Math.abs(this.#now() - teller.at) > CLAIM_STALE;
   }
 
-  #tidy(ledger: Ledger, { waiting, at }: Complete): void {
+  #tidy(ledger: Ledger, { waiting, since, at, inboxes }: Complete): void {
+    // What was passed over had been told about when the look began; somebody may have withdrawn it since.
+    if (waiting === undefined && ledger.lookedAt !== since) return;
     ledger.lookedAt = at;
+    ledger.inboxes = inboxes;
     if (waiting === undefined) return;
     for (const [id, told] of ledger.told) if (!waiting.has(id) && at - told > TOLD_KEPT) ledger.told.delete(id);
     for (const [id, teller] of ledger.telling) if (this.#isVoid(teller) && !waiting.has(id)) ledger.telling.delete(id);
@@ -123,7 +133,8 @@ export class Announced {
 
   #change<T>(change: (ledger: Ledger) => T): Promise<T> {
     const work = async () => {
-      const ledger = await this.#read();
+      // One that cannot be read at this moment is not overwritten.
+      const ledger = ledgerIn(await this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES));
       const result = change(ledger);
       await this.#disk.write(this.#file, written(ledger), SECRET_MODE, false);
       return result;
@@ -132,21 +143,31 @@ export class Announced {
   }
 
   async #read(): Promise<Ledger> {
-    const content = await this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES).catch(() => undefined);
-    const file = content === undefined ? undefined : parseJson(content);
-    const { told, telling, looked_at, hooks } = isObject(file) ? file : {};
-    return {
-      told: new Map(entries(told).filter(isTime)),
-      telling: new Map(entries(telling).flatMap(([id, one]) => (isTeller(one) ? [[id, one]] : []))),
-      lookedAt: typeof looked_at === "number" ? looked_at : 0,
-      hooks: new Map(entries(hooks).filter(isTime)),
-    };
+    return ledgerIn(await this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES).catch(() => undefined));
   }
 }
 
-function written({ told, telling, lookedAt, hooks }: Ledger): string {
+/** The ledger in a file's text; empty where there is none or it is damaged. */
+function ledgerIn(content: string | undefined): Ledger {
+  const file = content === undefined ? undefined : parseJson(content);
+  const { told, telling, looked_at, inboxes, hooks } = isObject(file) ? file : {};
+  return {
+    told: new Map(entries(told).filter(isTime)),
+    telling: new Map(entries(telling).flatMap(([id, one]) => (isTeller(one) ? [[id, one]] : []))),
+    lookedAt: typeof looked_at === "number" ? looked_at : 0,
+    inboxes: Array.isArray(inboxes) ? inboxes.filter((path) => typeof path === "string") : [],
+    hooks: new Map(entries(hooks).filter(isTime)),
+  };
+}
+
+function isOurs(teller: Teller | undefined): boolean {
+  const { pid, host } = thisProcess();
+  return teller?.pid === pid && teller.host === host;
+}
+
+function written({ told, telling, lookedAt, inboxes, hooks }: Ledger): string {
   const maps = { told: entriesOf(told), telling: entriesOf(telling), hooks: entriesOf(hooks) };
-  return `${JSON.stringify({ version: 1, looked_at: lookedAt, ...maps })}\n`;
+  return `${JSON.stringify({ version: 1, looked_at: lookedAt, inboxes, ...maps })}\n`;
 }
 
 /** Ids are other people's words: `__proto__` is one like any other. */

@@ -34,6 +34,8 @@ export async function withLock<T>(
 }
 
 export interface Lock {
+  /** What stands in its file; no two locks have the same. */
+  content: string;
   /** Says that the holder is still there; `false` where somebody else has taken the lock over. */
   renew(): Promise<boolean>;
   /** Removes the lock if it is still this one: after a takeover the file at its path is somebody else's. */
@@ -44,15 +46,23 @@ export interface Lock {
  * The lock if nobody has it, for as long as the caller likes. Who holds one for longer renews it.
  *
  * @param stale Milliseconds after which a lock that nobody renewed is abandoned.
+ * @param former One that the caller had and gave up; its file may have been moved here with its directory.
  */
-export async function tryLock(disk: Disk, path: string, stale: number = LOCK_STALE): Promise<Lock | undefined> {
+export async function tryLock(
+  disk: Disk,
+  path: string,
+  stale: number = LOCK_STALE,
+  former?: Lock,
+): Promise<Lock | undefined> {
   const holder = JSON.stringify({ ...thisProcess(), token: randomHex() + randomHex() });
   const isOurs = () => look(path, stale)?.content === holder;
   const found = look(path, stale);
-  if (found?.isAbandoned) await takeAway(disk, path, found.content, stale);
+  if (found?.isAbandoned || (found && found.content === former?.content))
+    await takeAway(disk, path, found.content, stale);
   else if (found !== undefined) return undefined;
   if (!(await disk.create(path, holder, SECRET_MODE, false))) return undefined;
   return {
+    content: holder,
     renew: async () => isOurs() && disk.touch(path),
     release: async () => {
       if (isOurs()) await disk.remove(path);
@@ -71,7 +81,10 @@ function look(path: string, stale: number): Found | undefined {
     const { mtimeMs } = statSync(path);
     return { content, isAbandoned: isGone(content) || Date.now() - mtimeMs > stale };
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT") return undefined;
+    const code = systemCode(thrown);
+    if (code === "ENOENT") return undefined;
+    // Windows says so of a file that is being removed at this moment.
+    if (["EPERM", "EACCES", "EBUSY"].includes(code ?? "")) return { content: "", isAbandoned: false };
     throw thrown;
   }
 }

@@ -17,7 +17,9 @@ export interface Look {
   at: number;
   /** False where a file could not be read: it is being written, or damaged. */
   isComplete: boolean;
-  /** Those that were looked into. */
+  /** The inboxes, as they were given. */
+  inboxes: readonly string[];
+  /** Those and the directories of senders in them. */
   directories: string[];
   /** Files that had to be read. */
   reads: number;
@@ -72,7 +74,7 @@ export class UnreadFiles {
       }
     }
     const directories = inboxes.flatMap((inbox) => [inbox, ...(this.#directories.get(inbox)?.directories ?? [])]);
-    return { unread, at, isComplete, directories, reads: this.#reads };
+    return { unread, at, isComplete, inboxes, directories, reads: this.#reads };
   }
 
   /** The file as it is at this moment, whatever was seen of it before. One that cannot be read counts as unread. */

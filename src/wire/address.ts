@@ -75,3 +75,13 @@ export function hashedFileName(id: string): string {
 export function sameMessageId(a: string, b: string): boolean {
   return a === b || (a.startsWith("msg") && a.replaceAll("-", "_") === b.replaceAll("-", "_"));
 }
+
+/** A bare name, an address of our own tenant, and at an AI Maestro its words for this very host. */
+export function isWithinTenant(to: string, ownAddress: string): boolean {
+  const own = parseAddress(ownAddress);
+  const recipient = parseAddress(to);
+  if (recipient?.provider === undefined) return true;
+  const isThisHost = ["local", "local.aimaestro.local"].includes(recipient.full.slice(recipient.name.length + 1));
+  if (isThisHost && own?.provider === "aimaestro.local") return true;
+  return recipient.tenant === own?.tenant && recipient.provider === own?.provider;
+}

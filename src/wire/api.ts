@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { parseAddress } from "./address.ts";
+import { CURSOR_MAX_CHARS } from "./limits.ts";
 
 /** What a provider says and is told: the guide's API reference, as two AI Maestros really answer it. */
 
@@ -72,14 +73,14 @@ export type Routed = z.infer<typeof routedSchema>;
 export const pendingSchema = z.looseObject({
   messages: z.array(z.unknown()),
   remaining: z.number().int().nonnegative().optional().catch(undefined),
-  next_cursor: line,
+  next_cursor: z.string().max(CURSOR_MAX_CHARS).optional().catch(undefined),
 });
 
 /** What is new, without messages (draft of the protocol, section 12.3). */
 export const countSchema = z.looseObject({
   count: z.number().int().nonnegative(),
   oldest_queued_at: line.nullable(),
-  cursor: z.string().min(1),
+  cursor: z.string().min(1).max(CURSOR_MAX_CHARS),
 });
 export type Count = z.infer<typeof countSchema>;
 

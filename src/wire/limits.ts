@@ -72,6 +72,8 @@ export const RESPONSE_MAX_BYTES = 8 * 1024 * 1024;
 export const PENDING_PAGE = 100;
 /** Pages of a queue that one look goes through: twenty thousand messages, or a provider that never ends. */
 export const QUEUE_PAGES = 200;
+/** Characters of a cursor: it goes into a URL. */
+export const CURSOR_MAX_CHARS = 1_024;
 /** Characters of a provider's own words that are passed on. */
 export const PROVIDER_TEXT_MAX_CHARS = 300;
 /** How long an idle connection is kept; AI Maestro allows 900 s, others close sooner and say so. */
@@ -124,7 +126,9 @@ export const READS_NOTED = 20;
 export const CLOCK_SLACK = 10_000;
 
 /** An event that a host hands to a hook; the answer of a tool may be in it. */
-export const HOOK_EVENT_MAX_BYTES = 64 * 1024 * 1024;
+export const HOOK_EVENT_MAX_BYTES = 16 * 1024 * 1024;
+/** How long a hook waits for the rest of its event: hosts write it in one go. */
+export const HOOK_EVENT_WAIT = 1_000;
 
 // ---- Receiving ----
 
@@ -159,6 +163,8 @@ export const IDLE_MAX = 30_000;
 /** Pauses while a provider fails: it is back soon after a restart, and nobody floods it until then. */
 export const FAILED_MIN = 1_000;
 export const FAILED_MAX = 10_000;
+/** The longest pause that a provider is granted when it asks for one: mail may come, and it may have been a mistake. */
+export const ASKED_MAX = 5 * 60_000;
 /** Questions that may follow each other at once, and the milliseconds after which one more may. */
 export const BURST = 40;
 export const BURST_REFILL = 200;

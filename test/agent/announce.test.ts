@@ -8,7 +8,7 @@ import { Home } from "../../src/store/home.ts";
 import { readProfile } from "../../src/store/profile.ts";
 import { CLOCK_SLACK } from "../../src/wire/limits.ts";
 import { messageFile, put, readJson } from "../support/agent.ts";
-import { bobAt, item, startQueue } from "../support/queue.ts";
+import { bobAt, ID, item, startQueue } from "../support/queue.ts";
 
 /** Bob's mail on disk alone; each `announcer` is one process. */
 async function mailbox() {
@@ -20,6 +20,7 @@ async function mailbox() {
   return {
     ledger,
     profile,
+    root,
     bob,
     file,
     mail: (id: string, envelope: Record<string, unknown> = {}) => put(file(id), messageFile(id, {}, envelope)),
@@ -115,8 +116,12 @@ describe("a message", () => {
     for (const id of ["msg_1", "msg_2"])
       utimesSync(path.join(inbox, "alice_testorg_aimaestro_local", `${id}.json`), old, old);
     queue.items.shift();
-    expect(idsOf(await bob.news())).toEqual(["msg_2"]);
-    expect(queue.acknowledged).toEqual([]);
+    const news = await bob.news();
+    expect(idsOf(news)).toEqual(["msg_2"]);
+    await news?.told();
+    // Asked about once: it costs a request.
+    const asked = queue.requests.length;
+    expect([await bob.news(), queue.requests.length, queue.acknowledged]).toEqual([undefined, asked, []]);
   });
 
   it("that came from another provider's queue, or whose queue does not answer, is told about", async () => {
@@ -166,6 +171,42 @@ describe("the ledger", () => {
     expect(idsOf(await announcer().claim())).toEqual(["msg_1"]);
   });
 
+  it("that cannot be read at this moment is not written over", async () => {
+    const { mail, profile, root, ledger, announcer } = await mailbox();
+    mail("msg_1");
+    await told(announcer());
+    const before = readFileSync(ledger, "utf8");
+    class Busy extends Disk {
+      override read(file: string, maxBytes: number): Promise<string | undefined> {
+        return file === ledger ? Promise.reject(new Error("EMFILE")) : super.read(file, maxBytes);
+      }
+    }
+    const news = await new Announcer(new Home(root, new Busy()), profile, Date.now).claim();
+    expect([idsOf(news), news?.isRecorded, await news?.told()]).toEqual([["msg_1"], false, false]);
+    expect(readFileSync(ledger, "utf8")).toBe(before);
+  });
+
+  it("gets later what it could not take, and no process repeats itself meanwhile", async () => {
+    const { mail, announcer, ledger } = await mailbox();
+    mail("msg_1");
+    put(path.join(ledger, "in the way"), "");
+    const one = announcer();
+    await (await one.claim())?.told();
+    expect(await one.claim()).toBeUndefined();
+    rmSync(ledger, { recursive: true });
+    expect(await one.claim()).toBeUndefined();
+    expect(await announcer().claim()).toBeUndefined();
+  });
+
+  it("keeps a claim that another process has made meanwhile, whoever withdraws", async () => {
+    const { mail, announcer, ledger } = await mailbox();
+    mail("msg_1");
+    const news = await announcer().claim();
+    writeFileSync(ledger, readFileSync(ledger, "utf8").replace(`"pid":${process.pid}`, '"pid":1'));
+    await news?.withdraw();
+    expect(await announcer().claim()).toBeUndefined();
+  });
+
   it("forgets what no longer waits, but not what another process has just looked at", async () => {
     const { mail, announcer, file, ledger } = await mailbox();
     for (const id of ["msg_1", "msg_2"]) mail(id);
@@ -198,6 +239,31 @@ describe("the ledger", () => {
 });
 
 describe("a process that looks once", () => {
+  it("does not hide what another one withdrew while it looked", async () => {
+    const { mail, announcer, oneLook } = await mailbox();
+    mail("msg_1");
+    const held = await announcer().claim();
+    const looking = await oneLook();
+    await held?.withdraw();
+    mail("msg_2");
+    const told1 = await told(looking);
+    expect([...told1, ...(await told(await oneLook()))].sort()).toEqual(["msg_1", "msg_2"]);
+  });
+
+  it("looks at everything after a clock was wrong, and in an inbox that it did not know", async () => {
+    const { mail, announcer, oneLook, ledger, profile } = await mailbox();
+    mail("msg_1");
+    await told(announcer());
+    const ahead = Date.now() + 3_600_000;
+    writeFileSync(ledger, JSON.stringify({ ...readJson(ledger), looked_at: ahead }));
+    mail("msg_2");
+    expect(await told(await oneLook())).toEqual(["msg_2"]);
+    writeFileSync(ledger, JSON.stringify({ ...readJson(ledger), looked_at: Date.now() + CLOCK_SLACK - 1 }));
+    const agents = path.dirname(profile.directory);
+    put(path.join(agents, ID, "messages", "inbox", "dave", "msg_3.json"), messageFile("msg_3"));
+    expect(await told(await oneLook())).toEqual(["msg_3"]);
+  });
+
   it("forgets nothing that it passed over", async () => {
     const { mail, oneLook, announcer, ledger, file } = await mailbox();
     mail("msg_1");

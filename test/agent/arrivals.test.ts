@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, utimesSync } from "node:fs";
+import { existsSync, renameSync, utimesSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
+import { waitForMail } from "../../src/agent/wait.ts";
 import { startProvider } from "../../src/provider/server.ts";
-import { draft, messageFile, put, registeredAgent, scratchRoot, startAgent } from "../support/agent.ts";
+import { draft, messageFile, put, readJson, registeredAgent, scratchRoot, startAgent } from "../support/agent.ts";
 import { startFakeProvider } from "../support/fake-provider.ts";
 import { startMaestro } from "../support/maestro.ts";
 import { scratchDirectory } from "../support/provider.ts";
@@ -108,6 +109,61 @@ describe("of several processes of one agent", () => {
     await vi.waitFor(async () => expect(await here(other)).toEqual(["msg_1"]), { timeout: 2_500, interval: 20 });
     expect(asked()).toBeGreaterThan(before);
   });
+});
+
+describe("a server that was running before", () => {
+  it("follows a registration that another program has changed", async () => {
+    const [before, after] = [await startQueue(), await startQueue(item("msg_1"))];
+    const { directory, bob } = bobAt(before.url);
+    receiving(bob);
+    await vi.waitFor(() => expect(bob.arrivals.receiving?.way).toBe("poll"), PATIENCE);
+    const config = readJson(directory, "config.json");
+    put(path.join(directory, "config.json"), {
+      ...config,
+      provider: { name: "other", endpoint: `${after.url}/api/v1` },
+    });
+    await vi.waitFor(async () => expect(await here(bob)).toEqual(["msg_1"]), PATIENCE);
+  });
+
+  it("keeps to what it knew while a script writes the registration, half of it", async () => {
+    const queue = await startQueue(item("msg_1"));
+    const { directory, bob } = bobAt(queue.url);
+    await bob.waiting();
+    put(path.join(directory, "config.json"), '{"agent_name": "bo');
+    expect([await bob.address(), (await bob.waiting()).messages.length]).toEqual(["bob@testorg.aimaestro.local", 1]);
+  });
+
+  it("follows a directory that AI Maestro has renamed, and makes none of the old name again", async () => {
+    const queue = await startQueue();
+    const { root, directory, bob } = bobAt(queue.url);
+    const heard = receiving(bob);
+    await vi.waitFor(() => expect(bob.arrivals.receiving?.way).toBe("poll"), PATIENCE);
+    renameSync(directory, path.join(root, "agents", ID));
+    put(path.join(root, "agents", ".index.json"), { bob: ID });
+    queue.items.push(item("msg_1"));
+    put(path.join(root, "agents", ID, "messages", "inbox", "carol", "msg_2.json"), messageFile("msg_2"));
+    await bob.arrivals.activity();
+    await vi.waitFor(async () => expect((await here(bob)).sort()).toEqual(["msg_1", "msg_2"]), PATIENCE);
+    expect([existsSync(directory), heard.count > 0]).toEqual([false, true]);
+  });
+
+  it("does not keep one with another source from receiving", async () => {
+    const [one, two] = [await startQueue(item("msg_1")), await startQueue(item("msg_2"))];
+    const { root, bob } = bobAt(one.url);
+    receiving(bob);
+    await vi.waitFor(() => expect(bob.arrivals.receiving?.by).toBe("here"), PATIENCE);
+    const other = startAgent({ root, provider: two.url });
+    receiving(other);
+    await vi.waitFor(async () => expect((await here(other)).sort()).toEqual(["msg_1", "msg_2"]), PATIENCE);
+  });
+});
+
+it("a wait and a status take nothing off a queue that is too long for a page", async () => {
+  const queue = await startQueue(...Array.from({ length: 130 }, (_, i) => item(`msg_${i}`)));
+  const { bob } = bobAt(queue.url);
+  const nothing = waitForMail(bob, { from: "nobody" }, 1_000, new AbortController().signal, () => {});
+  expect([(await nothing).fitting, (await bob.status()).waiting?.behind]).toEqual([0, 30]);
+  expect([queue.items.length, queue.acknowledged]).toEqual([130, []]);
 });
 
 describe("mail", () => {

@@ -124,7 +124,6 @@ const BROKEN: readonly (readonly [string, Act])[] = [
   ["null", json(200, null)],
   ["a redirect", { act: "answer", status: 307, headers: { location: "http://192.0.2.2/" } }],
   ["429 without a word on when", json(429, { error: "rate_limited" })],
-  ["429 until tomorrow", { act: "answer", status: 429, headers: { "retry-after": "86400" } }],
   ["500", json(500, { error: "internal_error" })],
   ["a gateway's page", { act: "answer", status: 504, body: "<html>" }],
   ["403", json(403, { error: "forbidden" })],
@@ -185,6 +184,15 @@ describe("a provider that fails is asked again after growing pauses, and nothing
       expect(watched.kept()).toEqual(["msg_1_a", "msg_2_b"]);
     },
   );
+
+  it("one that asks for a longer pause gets it, up to five minutes", async () => {
+    const queue = new NotifyQueue(MAESTRO);
+    const { rounds } = await watchReceiver(queue);
+    const asked = ["60", "86400"];
+    queue.instead = ({ what }) =>
+      what === "info" ? undefined : { act: "answer", status: 429, headers: { "retry-after": asked.shift() ?? "0" } };
+    expect(await rounds(2)).toEqual([60_000, 300_000]);
+  });
 
   it("nobody listens any more", async () => {
     const { fake, round, rounds, receiver } = await watchReceiver(new NotifyQueue(MAESTRO));

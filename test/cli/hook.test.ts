@@ -80,6 +80,8 @@ describe.each(HOSTS)("the hook of %s", (host) => {
     mail("msg_1");
     put(path.join(directory, "announced.json", "in the way"), "");
     expect(await hook(host, event(stop))).toBe("");
+    // And it is not told with each tool, which would never end either.
+    expect(await hook(host, event(tool))).toBe("");
     expect(await hook(host, event(prompt))).toContain(LINE);
   });
 });

@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { Mailbox } from "../../src/agent/mailbox.ts";
@@ -67,6 +68,7 @@ export async function watchReceiver(
   const client = new ProviderClient(http, `${fake.url}/api/v1`, KEY);
   const home = new Home(root, new Disk());
   const directory = path.join(root, "agents", "bob");
+  mkdirSync(directory, { recursive: true });
   const now = () => clock.at;
   const sources = { client, dashboard: undefined };
   const mailbox = new Mailbox(home, bob(directory, client.base), sources, new MessageStore(home.disk), now);

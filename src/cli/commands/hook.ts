@@ -26,10 +26,15 @@ export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEn
     if (moment === undefined || isSubagent(event)) return 0;
     const news = await newsOnDisk(readSettings(options, env));
     if (news === undefined) return 0;
-    // A block that cannot be noted would be repeated at each stop, for ever.
-    if (moment === "stop" && !news.isRecorded) return 0;
-    print(`${JSON.stringify(answerOf(name, moment, `Agent mail: ${newsLine(news)}`))}\n`);
-    await news.told(options.host);
+    const text = `${JSON.stringify(answerOf(name, moment, `Agent mail: ${newsLine(news)}`))}\n`;
+    if (moment === "stop") {
+      // Noted first: a block that is not noted would be repeated at each stop, for ever.
+      if (await news.told(options.host)) print(text);
+    } else if (news.isRecorded || moment !== "tool") {
+      // Where nothing can be noted, a line with each prompt can be borne, one with each tool cannot.
+      print(text);
+      await news.told(options.host);
+    }
   } catch (thrown) {
     if (env.AMP_LOG === "debug") process.stderr.write(`amp-mcp hook: ${String(thrown)}\n`);
   }

@@ -19,7 +19,7 @@ export function inboxCommand(options: Options, env: NodeJS.ProcessEnv, output: O
   return runAs(options, env, output, (agent) => {
     switch (options.command) {
       case "list":
-        return list(agent, options.limit);
+        return list(agent, options);
       case "read":
         return read(agent, needIds(options));
       case "ack":
@@ -46,12 +46,13 @@ function usage(message: string): AmpError {
   });
 }
 
-async function list(agent: Agent, limit: string): Promise<Answer> {
+async function list(agent: Agent, { limit, json = false }: Options): Promise<Answer> {
   if (!/^[1-9]\d{0,3}$/.test(limit))
     throw usage(`--limit: expected a number from 1 to 9999, found "${oneLine(limit, 20)}".`);
   const page = await inboxPage(agent, { limit: Number(limit) });
   const { offline, messages } = page.waiting;
-  await agent.noteTold(messages.map(({ message }) => message.envelope.id));
+  // A script that reads JSON is nobody who was told.
+  if (!json) await agent.noteTold(messages.map(({ message }) => message.envelope.id));
   const now = Date.now();
   const rows = page.entries.map((entry) => {
     const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;

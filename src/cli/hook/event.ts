@@ -1,7 +1,7 @@
 import { fstatSync, readSync } from "node:fs";
 import { systemCode } from "../../errors.ts";
 import { isObject, parseJson } from "../../wire/json.ts";
-import { HOOK_EVENT_MAX_BYTES } from "../../wire/limits.ts";
+import { HOOK_EVENT_MAX_BYTES, HOOK_EVENT_WAIT } from "../../wire/limits.ts";
 
 /**
  * The event that a host writes to a hook's stdin; `undefined` where there is none. Read at once, without streams, whose
@@ -10,30 +10,40 @@ import { HOOK_EVENT_MAX_BYTES } from "../../wire/limits.ts";
 export function readEvent(): Record<string, unknown> | undefined {
   // A terminal, where a person would have to write the event.
   if (fstatSync(0).isCharacterDevice()) return undefined;
-  const chunk = Buffer.alloc(64 * 1024);
-  let text = "";
-  let bytes = 0;
-  while (bytes <= HOOK_EVENT_MAX_BYTES) {
-    const length = readChunk(chunk);
-    if (length > 0) text += chunk.toString("latin1", 0, length);
-    bytes += length;
-    if (length < chunk.length || length === 0) {
-      const event = text.trimEnd().endsWith("}") ? parseJson(Buffer.from(text, "latin1").toString("utf8")) : undefined;
+  const until = Date.now() + HOOK_EVENT_WAIT;
+  const chunks: Buffer[] = [];
+  for (let bytes = 0; bytes <= HOOK_EVENT_MAX_BYTES; ) {
+    const chunk = readChunk(until);
+    bytes += chunk.length;
+    chunks.push(chunk);
+    const isLast = chunk.length === 0;
+    if (isLast || endsObject(chunk)) {
+      const event = parseJson(Buffer.concat(chunks).toString("utf8"));
       if (isObject(event)) return event;
     }
-    if (length === 0) return undefined;
+    if (isLast) return undefined;
   }
   return undefined;
 }
 
-function readChunk(chunk: Buffer): number {
+/** Whether an object may end here: the event is parsed then, and not at each of the pieces in which it comes. */
+function endsObject(chunk: Buffer): boolean {
+  return chunk.length < CHUNK_BYTES && /\}\s*$/.test(chunk.toString("latin1", chunk.length - 8));
+}
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** What there is to read; nothing at the end, or when nothing came in time. */
+function readChunk(until: number): Buffer {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
   for (;;) {
     try {
-      return readSync(0, chunk, 0, chunk.length, null);
+      return chunk.subarray(0, readSync(0, chunk, 0, chunk.length, null));
     } catch (thrown) {
       const code = systemCode(thrown);
-      if (code === "EOF" || code === "EBADF" || code === "EISDIR") return 0;
+      if (code === "EOF" || code === "EBADF" || code === "EISDIR") return chunk.subarray(0, 0);
       if (code !== "EAGAIN") throw thrown;
+      if (Date.now() > until) return chunk.subarray(0, 0);
       // A pipe that does not block has nothing yet: wait without burning the processor.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }

@@ -16,6 +16,7 @@ export function readOptions(args: readonly string[]): HookOptions | undefined {
       options: {
         host: { type: "string" },
         fetch: { type: "boolean", default: false },
+        dashboard: { type: "boolean" },
         agent: { type: "string", short: "a" },
         directory: { type: "string", short: "d" },
         provider: { type: "string" },

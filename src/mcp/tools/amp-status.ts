@@ -13,8 +13,7 @@ export const ampStatus = defineTool({
   async run(agent, _args, { signal, paths }) {
     const { lines, facts } = statusView(await agent.status(signal));
     const arrival = await paths.describe(agent);
-    const [next = "", ...before] = lines.reverse();
-    const text = [...before.reverse(), ...arrival.lines, next].join("\n");
+    const text = [...lines.slice(0, -1), ...arrival.lines, ...lines.slice(-1)].join("\n");
     return { text, structured: { ...facts, ...arrival.facts } };
   },
 });
