@@ -5,11 +5,11 @@ import { VERSION } from "../version.ts";
 import { ARRIVALS_DELAY } from "../wire/limits.ts";
 import { CHANNEL_CAPABILITY, Channel } from "./channel.ts";
 import { CHANNEL_INSTRUCTIONS, INSTRUCTIONS } from "./instructions.ts";
-import { Paths } from "./paths.ts";
 import { registerPrompts } from "./prompts.ts";
 import { registerResources } from "./resources.ts";
 import { Subscription } from "./subscription.ts";
 import { TOOLS } from "./tools/index.ts";
+import { Ways } from "./ways.ts";
 
 export interface ServeOptions {
   /** Serve Claude Code's channel, and the 2025 protocol alone, which it needs; with texts, or only who wrote. */
@@ -32,14 +32,14 @@ function createServer(agent: Agent, era: "legacy" | "modern", { channel }: Serve
   // A host is waiting for the first answer; a look at a large inbox can follow it.
   setTimeout(() => agent.arrivals.start(), ARRIVALS_DELAY).unref();
   const subscription = new Subscription(server, agent, era);
-  const paths = new Paths(era, subscription, channel !== undefined);
-  for (const tool of TOOLS) tool.register(server, agent, paths);
+  const ways = new Ways(era, subscription, channel !== undefined);
+  for (const tool of TOOLS) tool.register(server, agent, ways);
   registerResources(server, agent);
   registerPrompts(server);
   const telling = channel && new Channel(server, agent, channel === "texts");
   server.server.oninitialized = () => {
     telling?.start();
-    paths.log(server, agent).catch((thrown: unknown) => agent.log(thrown));
+    ways.log(server, agent).catch((thrown: unknown) => agent.log(thrown));
   };
   server.server.onclose = () => {
     subscription.close();

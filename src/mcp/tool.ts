@@ -10,9 +10,9 @@ import type { Agent } from "../agent/agent.ts";
 import { newsLine } from "../agent/announce.ts";
 import { toAmpError } from "../errors.ts";
 import { checkArguments } from "./arguments.ts";
-import type { Paths } from "./paths.ts";
 import { Person, Question } from "./person.ts";
 import { errorText, header } from "./render.ts";
+import type { Ways } from "./ways.ts";
 
 /** What a handler gives back. The agent's address is put before it by `defineTool`. */
 export interface ToolAnswer {
@@ -34,7 +34,7 @@ export interface Call {
   signal: AbortSignal;
   person: Person;
   /** By which ways this host learns of new mail. */
-  paths: Paths;
+  ways: Ways;
   /** Tells how far a long call has come, to a host that wants to know: seconds, of how many, in words. */
   progress(done: number, total: number, words: string): Promise<void>;
 }
@@ -55,7 +55,7 @@ export interface ToolSpec<Shape extends z.core.$ZodLooseShape> {
 /** A tool, ready to be put on a server. */
 export interface Tool {
   name: string;
-  register(server: McpServer, agent: Agent, paths: Paths): void;
+  register(server: McpServer, agent: Agent, ways: Ways): void;
 }
 
 /**
@@ -86,12 +86,12 @@ export function defineTool<Shape extends z.core.$ZodLooseShape>(spec: ToolSpec<S
   };
   return {
     name: spec.name,
-    register(server, agent, paths) {
+    register(server, agent, ways) {
       const { title, description, annotations } = spec;
       const config = { title, description, annotations, inputSchema: advertised(spec.input) };
       const meta = spec.isAlwaysLoaded ? { _meta: { "anthropic/alwaysLoad": true } } : {};
       server.registerTool(spec.name, { ...config, ...meta }, (args, context) =>
-        answered(agent, args, callOf(server, context, paths)),
+        answered(agent, args, callOf(server, context, ways)),
       );
     },
   };
@@ -115,12 +115,12 @@ async function isWritten(signal: AbortSignal): Promise<boolean> {
   return !signal.aborted;
 }
 
-function callOf(server: McpServer, context: ServerContext, paths: Paths): Call {
+function callOf(server: McpServer, context: ServerContext, ways: Ways): Call {
   const { signal, notify, _meta } = context.mcpReq;
   return {
     signal,
     person: new Person(server, context),
-    paths,
+    ways,
     async progress(progress, total, message) {
       const progressToken = _meta?.progressToken;
       if (progressToken === undefined) return;

@@ -64,7 +64,7 @@ describe("of several processes of one agent", () => {
     const second = await alice.send(draft("bob", { message: "2" }));
     await vi.waitFor(async () => expect(other && (await here(other))).toContain(second.id), PATIENCE);
     await other?.close();
-    expect(existsSync(lockOf(root))).toBe(false);
+    await vi.waitFor(() => expect(existsSync(lockOf(root))).toBe(false), PATIENCE);
   });
 
   it("one takes over from a process that was killed, and from one that has been silent for long", async () => {

@@ -6,7 +6,7 @@ import { oneWord } from "../wire/untrusted.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** By which ways the assistant of this connection learns of new mail, and why not by the others. */
-export class Paths {
+export class Ways {
   readonly #era: "legacy" | "modern";
   readonly #subscription: Subscription;
   readonly #hasChannel: boolean;
@@ -20,7 +20,7 @@ export class Paths {
   async describe(agent: Agent): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
     if ((await agent.address()) === undefined) return { lines: [], facts: {} };
     const receiving = receivingWords(agent);
-    const { open, closed } = await this.#ways(agent);
+    const { open, closed } = await this.#openAndClosed(agent);
     return {
       lines: [
         `receiving: ${receiving}`,
@@ -33,7 +33,7 @@ export class Paths {
 
   /** The same for the host's log. The 2026-07-28 protocol has none of its own any more. */
   async log(server: McpServer, agent: Agent): Promise<void> {
-    const { open, closed } = await this.#ways(agent);
+    const { open, closed } = await this.#openAndClosed(agent);
     await server.sendLoggingMessage({
       level: "info",
       logger: "amp-mcp",
@@ -41,7 +41,7 @@ export class Paths {
     });
   }
 
-  async #ways(agent: Agent): Promise<{ open: string[]; closed: string[] }> {
+  async #openAndClosed(agent: Agent): Promise<{ open: string[]; closed: string[] }> {
     const open = ["a line on tool results", "amp_wait"];
     const closed: string[] = [];
     const hooks = await agent.hooks();
