@@ -3,7 +3,7 @@ import { Announced, type Complete } from "../store/announced.ts";
 import type { Home } from "../store/home.ts";
 import type { Profile } from "../store/profile.ts";
 import { type Look, type UnreadFile, UnreadFiles } from "../store/unread.ts";
-import { CLOCK_SLACK, READS_NOTED } from "../wire/limits.ts";
+import { CLOCK_SLACK, READS_AT_ONCE, READS_NOTED } from "../wire/limits.ts";
 import { Inboxes } from "./inboxes.ts";
 
 /** Unread messages that the caller, and nobody else, is to tell about; one of both methods is to follow. */
@@ -65,9 +65,15 @@ export class Announcer {
     });
   }
 
-  /** What lies unread on disk. */
+  /** What lies unread on disk. Of thousands of files that were never read some at a time, so that others get a turn. */
   async look(): Promise<Look> {
-    return this.#files.look(await this.#inboxes.directories());
+    const inboxes = await this.#inboxes.directories();
+    if (this.#lookedAt !== undefined) return this.#files.look(inboxes);
+    for (;;) {
+      const look = this.#files.look(inboxes, READS_AT_ONCE);
+      if (look.reads < READS_AT_ONCE) return look;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /**
@@ -115,6 +121,7 @@ export class Announcer {
 
   /** Asked with each result of a tool: the ledger is read when it or the mail has changed. */
   async #untold({ unread }: Look): Promise<UnreadFile[]> {
+    if (unread.size === 0) return [];
     const { stamp } = this.#ledger;
     const known = this.#known !== undefined && this.#known.stamp === stamp && sameKeys(this.#known.of, unread);
     const untold = (known && this.#known?.untold) || new Set(await this.#ledger.untold(unread.keys()));

@@ -52,6 +52,8 @@ export class Arrivals {
   #unlockable: AmpError | undefined;
   readonly #pace: Pace;
   #followedAt = 0;
+  /** Why it has not begun, or not again. */
+  failure: AmpError | undefined;
   /** The lock that was held last. */
   #former: Lock | undefined;
 
@@ -108,6 +110,7 @@ export class Arrivals {
   /** The key may have been renewed: begin anew, later each time; a tool that is called makes it sooner. */
   async #failed(session: Session, thrown: unknown, signal: AbortSignal): Promise<void> {
     this.#options.log(thrown);
+    this.failure = toAmpError(thrown);
     this.#options.forget(session);
     // One that held for long was no part of a row of failures.
     if (performance.now() - this.#followedAt > LEASE_STALE) this.#pace.quiet();
@@ -128,10 +131,12 @@ export class Arrivals {
     let received: Promise<void> | undefined;
     let failure: AmpError | undefined;
     this.#isFollowing = true;
+    this.failure = undefined;
     this.#followedAt = performance.now();
     try {
       while (!receiving.signal.aborted && (await this.#options.session()) === session) {
-        watch.follow([directory, ...(await this.#look(session))]);
+        // What came into a new directory before it was watched is found by the next look.
+        if (watch.follow([directory, ...(await this.#look(session))])) this.#tick.shorten(LOOK_GAP);
         // Each try makes a file in a directory that is watched: were it not for the pause, it would wake the next one.
         if (lock === undefined && performance.now() - triedAt >= TICK) {
           triedAt = performance.now();
@@ -209,6 +214,8 @@ export class Arrivals {
 
   #hurry(): void {
     this.#receiver?.activity();
+    // Who asked for fewer questions gets fewer.
+    if (this.#receiver?.problem?.code === "rate_limited") return;
     this.#receiverPause.shorten(IDLE_MIN);
   }
 }

@@ -171,9 +171,8 @@ export class Mailbox {
         }
       }
     } catch (thrown) {
-      const offline = toAmpError(thrown);
-      if (offline.code === "storage_failed") throw offline;
-      return { ...look, isWhole: false, offline };
+      // Of the network or of the disk: what is there already is shown all the same.
+      return { ...look, isWhole: false, offline: toAmpError(thrown) };
     }
   }
 

@@ -87,7 +87,7 @@ export class Receiver {
     const { pause } = this.#options;
     if (!this.#doorbell || this.#problem || milliseconds <= BURST_REFILL) return pause(milliseconds, signal);
     const hasRung = await this.#doorbell.during((until) => pause(milliseconds, until), signal);
-    if (hasRung) await pause(this.#pace.goOn("more"), signal);
+    if (hasRung) await pause(this.#pace.goOn("held"), signal);
   }
 
   async #next(onArrival: () => void, signal: AbortSignal): Promise<number> {
@@ -95,7 +95,8 @@ export class Receiver {
     try {
       const { arrived, goesOn } = await this.#look(await this.#chooseWay(signal), signal);
       if (arrived > 0) onArrival();
-      this.#problem = undefined;
+      // That a cursor was given says nothing of the request that is held next.
+      if (goesOn !== "more" || arrived > 0) this.#problem = undefined;
       const elsewhere = await this.#lookElsewhere(signal);
       if (elsewhere > 0) onArrival();
       const sign = arrived + elsewhere > 0 ? "news" : goesOn;

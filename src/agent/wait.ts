@@ -1,4 +1,5 @@
-import { WAIT_FOUND, WAIT_STEP } from "../wire/limits.ts";
+import { type AmpError, toAmpError } from "../errors.ts";
+import { WAIT_ASK, WAIT_FOUND, WAIT_STEP } from "../wire/limits.ts";
 import type { Agent } from "./agent.ts";
 import { type InboxPage, pageOf } from "./inbox.ts";
 import { Pause } from "./pause.ts";
@@ -32,20 +33,32 @@ export async function waitForMail(
   const pause = new Pause();
   const ignore = agent.arrivals.onChange(() => pause.shorten(0));
   const look = async () => pageOf(agent, await agent.waitingOnDisk(), { ...query, limit: WAIT_FOUND });
+  let offline: AmpError | undefined;
+  /** Beside the looks at the disk, which a provider that hangs must not hold up. */
+  const ask = async () => {
+    ({ offline } = await agent.peek(stop.signal).catch((thrown: unknown) => ({ offline: toAmpError(thrown) })));
+    pause.shorten(0);
+  };
   try {
-    // The provider is asked once: by the present end of its queue, not by the last look of who receives.
-    let page = await pageOf(agent, await agent.peek(stop.signal), { ...query, limit: WAIT_FOUND });
-    let { offline } = page.waiting;
+    let page = await look();
+    let askedAt = Number.NEGATIVE_INFINITY;
     while (page.fitting === 0 && !stop.signal.aborted) {
       onStep(performance.now() - startedAt);
       void agent.arrivals.activity();
+      // Once where this process receives; where another one does, it may hang.
+      const isDue = askedAt < 0 || (agent.arrivals.receiving?.by !== "here" && performance.now() - askedAt > WAIT_ASK);
+      if (isDue) {
+        askedAt = performance.now();
+        void ask();
+      }
       await pause.for(WAIT_STEP, stop.signal);
       page = await look();
-      // Who receives knows better by now.
-      const { receiving } = agent.arrivals;
-      if (receiving?.by === "here" && receiving.way !== undefined) offline = receiving.problem;
     }
-    return { ...page, waiting: { ...page.waiting, offline } };
+    const { receiving } = agent.arrivals;
+    if (receiving?.by === "here" && receiving.way !== undefined) offline = receiving.problem;
+    // That the time was over in the middle of a question says nothing of the provider.
+    const problem = page.fitting > 0 || offline?.code === "outcome_unknown" ? undefined : offline;
+    return { ...page, waiting: { ...page.waiting, offline: problem } };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", end);

@@ -161,7 +161,7 @@ function commands(env: NodeJS.ProcessEnv, output: Output, done: (status: number)
   add("hook", "for a host's hook: put one line before its model when there is new mail")
     .requiredOption("--host <host>", "claude-code, codex or gemini")
     .option("--fetch", "ask the provider first, for at most two seconds")
-    .addOption(agent)
+    .option("-a, --agent <name>", "agent to act as (default: the only one; of several none)")
     .addOption(directory)
     .addOption(provider)
     .addOption(dashboard);

@@ -1,8 +1,7 @@
 import type { InboxPage } from "../agent/inbox.ts";
 import { count } from "../wire/human.ts";
-import { redact } from "../wire/secrets.ts";
 import { oneLine } from "../wire/untrusted.ts";
-import { indexLine } from "./render.ts";
+import { gapLine, indexLine } from "./render.ts";
 
 /** The page as a model reads it. Subjects are the sender's words, so they stand in quotes. */
 export function inboxText(page: InboxPage, now: number): string {
@@ -11,7 +10,7 @@ export function inboxText(page: InboxPage, now: number): string {
     `${count(total, "message")} ${total === 1 ? "waits" : "wait"}${urgent > 0 ? `, ${urgent} urgent` : ""}${waiting.offline ? ", as far as this machine knows" : ""}.`,
   ];
   if (page.from !== undefined) lines.push(`From ${oneLine(page.from, 254)}: ${page.fitting}.`);
-  if (waiting.offline) lines.push(`The provider could not be asked: ${redact(waiting.offline.message)}`);
+  if (waiting.offline) lines.push(gapLine(waiting.offline));
   if (entries.length > 0) lines.push("id | from | subject (sender's words) | kind | age | size | signature");
   lines.push(...entries.map((entry) => indexLine(entry, now)));
   if (page.nextCursor !== undefined)

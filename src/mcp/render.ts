@@ -17,6 +17,12 @@ export function errorText(error: AmpError): string {
   return `Error ${redact(error.describe())}`;
 }
 
+/** Why what is listed may not be all. */
+export function gapLine({ code, message }: AmpError): string {
+  const what = code === "storage_failed" ? "Not all mail could be kept" : "The provider could not be asked";
+  return `${what}: ${redact(message)}`;
+}
+
 /** One line of the index: id, sender, subject in quotes, kind, age, size, verdict. */
 export function indexLine(entry: IndexEntry, now: number): string {
   const kind = entry.priority === "normal" ? entry.type : `${entry.priority} ${entry.type}`;

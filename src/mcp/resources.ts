@@ -1,6 +1,6 @@
 import { type McpServer, ResourceNotFoundError, ResourceTemplate } from "@modelcontextprotocol/server";
 import type { Agent } from "../agent/agent.ts";
-import { inboxPage } from "../agent/inbox.ts";
+import { pageOf } from "../agent/inbox.ts";
 import { toAmpError } from "../errors.ts";
 import { INBOX_MAX } from "../wire/limits.ts";
 import { redact } from "../wire/secrets.ts";
@@ -55,7 +55,7 @@ function decoded(text: string): string {
 /** What waits; a state in which nothing can wait (unregistered) is told, not thrown. */
 async function inboxFacts(agent: Agent, signal: AbortSignal): Promise<Record<string, unknown>> {
   try {
-    const page = await inboxPage(agent, { limit: INBOX_MAX }, signal);
+    const page = await pageOf(agent, await agent.peek(signal), { limit: INBOX_MAX });
     return {
       agent: await agent.address(),
       waiting: page.total,

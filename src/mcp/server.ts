@@ -38,7 +38,7 @@ function createServer(agent: Agent, era: "legacy" | "modern", { channel }: Serve
   registerPrompts(server);
   const telling = channel && new Channel(server, agent, channel === "texts");
   server.server.oninitialized = () => {
-    telling?.start();
+    if (ways.hasChannel(server)) telling?.start();
     ways.log(server, agent).catch((thrown: unknown) => agent.log(thrown));
   };
   server.server.onclose = () => {

@@ -1,6 +1,7 @@
-import type { McpServer } from "@modelcontextprotocol/server";
+import { type McpServer, ProtocolError, ProtocolErrorCode } from "@modelcontextprotocol/server";
 import type { Agent } from "../agent/agent.ts";
 import { UPDATE_PAUSE } from "../wire/limits.ts";
+import { oneWord } from "../wire/untrusted.ts";
 
 const INBOX = "amp://inbox";
 
@@ -25,6 +26,7 @@ export class Subscription {
     // In the 2026-07-28 protocol `subscriptions/listen` takes their place, which the SDK serves.
     if (this.#isModern) return;
     server.server.setRequestHandler("resources/subscribe", ({ params }) => {
+      if (params.uri !== INBOX) throw notSubscribable(params.uri);
       this.#uris.add(params.uri);
       return {};
     });
@@ -57,4 +59,9 @@ export class Subscription {
     this.#server.server.sendResourceUpdated({ uri: INBOX }).catch((thrown: unknown) => this.#agent.log(thrown));
     this.#pausing = setTimeout(() => this.#tell(), UPDATE_PAUSE).unref();
   }
+}
+
+function notSubscribable(uri: string): ProtocolError {
+  const message = `Only ${INBOX} can be subscribed to, not ${oneWord(uri, 200)}.`;
+  return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
 }

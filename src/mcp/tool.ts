@@ -33,8 +33,8 @@ export interface Call {
   /** Aborted when the host no longer wants the answer. */
   signal: AbortSignal;
   person: Person;
-  /** By which ways this host learns of new mail. */
-  ways: Ways;
+  /** By which ways this host learns of new mail, in words and as facts. */
+  describeWays(agent: Agent): ReturnType<Ways["describe"]>;
   /** Tells how far a long call has come, to a host that wants to know: seconds, of how many, in words. */
   progress(done: number, total: number, words: string): Promise<void>;
 }
@@ -120,7 +120,7 @@ function callOf(server: McpServer, context: ServerContext, ways: Ways): Call {
   return {
     signal,
     person: new Person(server, context),
-    ways,
+    describeWays: (agent) => ways.describe(agent, server),
     async progress(progress, total, message) {
       const progressToken = _meta?.progressToken;
       if (progressToken === undefined) return;

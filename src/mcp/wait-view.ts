@@ -1,14 +1,13 @@
 import type { InboxPage } from "../agent/inbox.ts";
 import type { WaitQuery } from "../agent/wait.ts";
 import { count } from "../wire/human.ts";
-import { redact } from "../wire/secrets.ts";
 import { oneLine, oneWord } from "../wire/untrusted.ts";
-import { indexLine } from "./render.ts";
+import { gapLine, indexLine } from "./render.ts";
 
 /** What the wait brought, as a model reads it. Subjects are the sender's words, so they stand in quotes. */
 export function waitText(page: InboxPage, query: WaitQuery, seconds: number, now: number): string {
   const { offline } = page.waiting;
-  const problem = offline ? [`The provider could not be asked: ${redact(offline.message)}`] : [];
+  const problem = offline ? [gapLine(offline)] : [];
   const others = page.total - page.fitting;
   if (page.fitting === 0) {
     const also = others > 0 ? ` ${count(others, "other message")} ${others === 1 ? "waits" : "wait"}: amp_inbox.` : "";

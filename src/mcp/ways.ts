@@ -17,10 +17,15 @@ export class Ways {
     this.#hasChannel = hasChannel;
   }
 
-  async describe(agent: Agent): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
+  /** Other hosts drop a channel's notices without a word, and what was told by one would be told by nothing else. */
+  hasChannel(server: McpServer): boolean {
+    return this.#hasChannel && isClaude(server);
+  }
+
+  async describe(agent: Agent, server: McpServer): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
     if ((await agent.address()) === undefined) return { lines: [], facts: {} };
     const receiving = receivingWords(agent);
-    const { open, closed } = await this.#openAndClosed(agent);
+    const { open, closed } = await this.#openAndClosed(agent, server);
     return {
       lines: [
         `receiving: ${receiving}`,
@@ -33,7 +38,7 @@ export class Ways {
 
   /** The same for the host's log. The 2026-07-28 protocol has none of its own any more. */
   async log(server: McpServer, agent: Agent): Promise<void> {
-    const { open, closed } = await this.#openAndClosed(agent);
+    const { open, closed } = await this.#openAndClosed(agent, server);
     await server.sendLoggingMessage({
       level: "info",
       logger: "amp-mcp",
@@ -41,14 +46,15 @@ export class Ways {
     });
   }
 
-  async #openAndClosed(agent: Agent): Promise<{ open: string[]; closed: string[] }> {
+  async #openAndClosed(agent: Agent, server: McpServer): Promise<{ open: string[]; closed: string[] }> {
     const open = ["a line on tool results", "amp_wait"];
     const closed: string[] = [];
-    const hooks = await agent.hooks();
+    const hooks = (await agent.hooks()).filter(([host]) => isHookOf(host, server));
     if (hooks.length > 0) {
       open.push(...hooks.map(([host, at]) => `hook (${oneWord(host, 20)}, last ${ago(Date.now() - at)})`));
     } else closed.push("hook (none has told yet; see the README)");
-    if (this.#hasChannel) open.push("channel (if Claude Code was started for it)");
+    if (this.hasChannel(server)) open.push("channel (if Claude Code was started for it)");
+    else if (this.#hasChannel) closed.push("channel (this host is not Claude Code)");
     else closed.push(`channel (${this.#era === "modern" ? "needs the 2025 protocol and" : "needs"} --channel)`);
     const { isAsked } = this.#subscription;
     if (isAsked) open.push("updates of amp://inbox");
@@ -62,7 +68,10 @@ export class Ways {
 
 function receivingWords(agent: Agent): string {
   const { receiving } = agent.arrivals;
-  if (receiving === undefined) return "starting";
+  if (receiving === undefined) {
+    const { failure } = agent.arrivals;
+    return failure ? `failing (${redact(failure.message)})` : "starting";
+  }
   if (receiving.by === "elsewhere" && receiving.problem) {
     return `the disk alone, since this server cannot write there (${redact(receiving.problem.message)})`;
   }
@@ -76,4 +85,15 @@ function receivingWords(agent: Agent): string {
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
+}
+
+function isClaude(server: McpServer): boolean {
+  return /^claude/i.test(server.server.getClientVersion()?.name ?? "");
+}
+
+/** Hosts whose names are known have a hook of their own; of others every hook may be theirs. */
+function isHookOf(hook: string, server: McpServer): boolean {
+  const name = server.server.getClientVersion()?.name ?? "";
+  const known = ["claude", "codex", "gemini"].find((host) => name.startsWith(host));
+  return known === undefined || hook.startsWith(known);
 }

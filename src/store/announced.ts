@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isObject, parseJson } from "../wire/json.ts";
-import { CLAIM_STALE, LEDGER_WAIT, MESSAGE_FILE_MAX_BYTES, TOLD_KEPT } from "../wire/limits.ts";
+import { CLAIM_STALE, LEDGER_STALE, LEDGER_WAIT, MESSAGE_FILE_MAX_BYTES, TOLD_KEPT } from "../wire/limits.ts";
 import { type Disk, SECRET_MODE } from "./disk.ts";
 import { hasEnded, thisProcess, withLock } from "./lock.ts";
 
@@ -139,7 +139,7 @@ export class Announced {
       await this.#disk.write(this.#file, written(ledger), SECRET_MODE, false);
       return result;
     };
-    return withLock(this.#disk, this.#lock, work, LEDGER_WAIT);
+    return withLock(this.#disk, this.#lock, work, { wait: LEDGER_WAIT, stale: LEDGER_STALE });
   }
 
   async #read(): Promise<Ledger> {

@@ -10,21 +10,22 @@ import { type Disk, randomHex, SECRET_MODE } from "./disk.ts";
  * Runs `work` while this process holds the lock file at `path`. The ecosystem's scripts take no locks; this one
  * orders our own processes. A lock whose process is gone, or which is older than any work takes, is taken away.
  *
- * @param wait Milliseconds to wait for another process.
+ * @param options.wait Milliseconds to wait for another process.
+ * @param options.stale Milliseconds after which a lock is abandoned, whoever holds it.
  * @throws AmpError `locked` when they are over.
  */
 export async function withLock<T>(
   disk: Disk,
   path: string,
   work: () => Promise<T>,
-  wait: number = LOCK_WAIT,
+  { wait = LOCK_WAIT, stale = LOCK_STALE }: { wait?: number; stale?: number } = {},
 ): Promise<T> {
   const until = Date.now() + wait;
-  let lock = await tryLock(disk, path);
+  let lock = await tryLock(disk, path, stale);
   while (lock === undefined) {
     if (Date.now() > until) throw lockedError(path, wait);
     await pause(LOCK_PAUSE);
-    lock = await tryLock(disk, path);
+    lock = await tryLock(disk, path, stale);
   }
   try {
     return await work();

@@ -50,6 +50,7 @@ export class UnreadFiles {
   readonly #since: number;
   readonly #directories = new Map<string, Directory>();
   readonly #files = new Map<string, Seen>();
+  readonly #moved = new Set<string>();
   #reads = 0;
 
   /** @param since Milliseconds since 1970: what has not changed from then on is passed over as known. */
@@ -57,15 +58,17 @@ export class UnreadFiles {
     this.#since = since;
   }
 
-  look(inboxes: readonly string[]): Look {
+  /** @param most Files to read at once: the rest is left for the next look, and this one is not complete. */
+  look(inboxes: readonly string[], most = Number.POSITIVE_INFINITY): Look {
     const at = Date.now();
     const unread = new Map<string, UnreadFile>();
     const done = new Set<string>();
     let isComplete = true;
     this.#reads = 0;
     for (const path of inboxes.flatMap((inbox) => this.#filesBelow(inbox, at))) {
-      const glance = this.#glance(path, at);
-      if (glance === undefined) isComplete &&= this.#files.has(path);
+      const glance = this.#reads < most ? this.#glance(path, at) : "not now";
+      if (glance === "not now") isComplete = false;
+      else if (glance === "gone" || glance === "known") continue;
       else if (glance.isUnread && !done.has(glance.id)) {
         unread.set(glance.id, { ...glance, path, changedAt: this.#files.get(path)?.about.mtimeMs ?? at });
       } else {
@@ -101,24 +104,27 @@ export class UnreadFiles {
     const directories = names.filter((name) => !name.endsWith(".json")).map((name) => path + sep + name);
     for (const gone of known?.files ?? []) if (!files.includes(gone)) this.#files.delete(gone);
     const isOld = changedAt(about) < this.#since;
+    // A directory that was moved here has a new time of its own, and its files have their old ones.
+    if (!isOld && about.ctimeMs > about.mtimeMs) for (const file of files) this.#moved.add(file);
     const listed = { about: markOf(about), at: now, files: isOld ? [] : files, directories };
     this.#directories.set(path, listed);
     return listed;
   }
 
-  #glance(path: string, now: number): Glance | undefined {
+  /** `not now` for a file that cannot be read: it is being written, or damaged, and may become news later. */
+  #glance(path: string, now: number): Glance | "known" | "gone" | "not now" {
     const known = this.#files.get(path);
     if (known?.glance?.isUnread === false) return known.glance;
     const about = stat(path);
-    if (about === undefined) return undefined;
-    if (known !== undefined && isUnchanged(known.about, about)) return known.glance;
-    const isOld = changedAt(about) < this.#since;
-    if (!isOld) this.#reads += 1;
-    const glance = isOld ? undefined : read(path, about);
+    if (about === undefined) return "gone";
+    if (known !== undefined && isUnchanged(known.about, about)) return known.glance ?? "not now";
+    if (changedAt(about) < this.#since && !this.#moved.has(path)) return "known";
+    this.#reads += 1;
+    const glance = read(path, about);
     // What scripts write in place is complete a moment later: a young file is looked at again.
     if (glance === undefined && now - about.mtimeMs < TORN_AGE) this.#files.delete(path);
     else this.#files.set(path, { about: markOf(about), glance });
-    return glance;
+    return glance ?? "not now";
   }
 }
 

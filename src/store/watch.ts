@@ -13,15 +13,17 @@ export class Watch {
     this.#onChange = onChange;
   }
 
-  /** These directories and no others from now on; of very many the first ones. */
-  follow(directories: readonly string[]): void {
+  /** These directories and no others from now on; of very many the first ones. Returns whether any of them is new. */
+  follow(directories: readonly string[]): boolean {
     const wanted = new Set(directories.slice(0, WATCHES_MAX));
     for (const [path, watcher] of this.#watchers) {
       if (wanted.has(path)) continue;
       watcher.close();
       this.#watchers.delete(path);
     }
-    for (const path of wanted) if (!this.#watchers.has(path)) this.#add(path);
+    const added = [...wanted].filter((path) => !this.#watchers.has(path));
+    for (const path of added) this.#add(path);
+    return added.some((path) => this.#watchers.has(path));
   }
 
   #add(path: string): void {

@@ -120,8 +120,12 @@ export const CHANNEL_PAUSE = 250;
 export const CHANNEL_MAX = 20;
 /** How long an announcement waits for the ledger. A result or a hook is not held up for it; the next one tells. */
 export const LEDGER_WAIT = 250;
+/** Files that a look reads at once: 20 ms, in which nothing else is answered. */
+export const READS_AT_ONCE = 500;
 /** Files read in a look that found nothing to tell: from here on it is noted, so that the next hook need not read them. */
 export const READS_NOTED = 20;
+/** Changing the ledger takes milliseconds: a lock on it that is older was left by a process that ended. */
+export const LEDGER_STALE = 5_000;
 /** What may lie between a file's own time and this machine's clock where the directory is on another one. */
 export const CLOCK_SLACK = 10_000;
 
@@ -137,7 +141,7 @@ export const ARRIVALS_DELAY = 100;
 /** Between two looks at the disk, at the receiver's lock and at its bell; watches tell most of it earlier. */
 export const TICK = 1_000;
 /** Between two looks that watches ask for: one file is several events, and a thousand files are a look each. */
-export const LOOK_GAP = 20;
+export const LOOK_GAP = 5;
 /** Between two attempts to begin, while nobody is registered or the provider refuses the API key. */
 export const UNREGISTERED_PAUSE = 2_000;
 /** The receiver of a machine says that often that it is there; one that is silent for so long has lost its place. */
@@ -205,6 +209,8 @@ export const WAIT_DEFAULT_SECONDS = 20;
 export const WAIT_MAX_SECONDS = 45;
 /** Between two signs of life while it waits, at which the disk is looked at, too; news ends it earlier. */
 export const WAIT_STEP = 2_000;
+/** Between two questions to the provider while another process receives: that one may hang. */
+export const WAIT_ASK = 5_000;
 /** Messages that it lists. */
 export const WAIT_FOUND = 10;
 /** Ids that the answer to `amp_ack` lists: of hundreds the number says enough. */

@@ -287,6 +287,23 @@ describe("a process that looks once", () => {
     expect(await told(await oneLook())).toEqual(["msg_2"]);
   });
 
+  it("sees what was half-written when other mail was told about, and what was moved in with its directory", async () => {
+    const { mail, oneLook, file, profile } = await mailbox();
+    const whole = JSON.stringify(messageFile("msg_1"));
+    put(file("msg_1", "dave"), whole.slice(0, 100));
+    const long = new Date(Date.now() - 3_600_000);
+    utimesSync(file("msg_1", "dave"), long, long);
+    mail("msg_2");
+    expect(await told(await oneLook())).toEqual(["msg_2"]);
+    writeFileSync(file("msg_1", "dave"), whole);
+    expect(await told(await oneLook())).toEqual(["msg_1"]);
+    const aside = path.join(profile.directory, "aside");
+    put(path.join(aside, "msg_3.json"), messageFile("msg_3"));
+    utimesSync(path.join(aside, "msg_3.json"), long, long);
+    renameSync(aside, path.dirname(file("msg_3", "erin")));
+    expect(await told(await oneLook())).toEqual(["msg_3"]);
+  });
+
   it("sees what was half-written at the last look", async () => {
     const { mail, oneLook, announcer, file } = await mailbox();
     const one = announcer();

@@ -166,6 +166,20 @@ it("a wait and a status take nothing off a queue that is too long for a page", a
   expect([queue.items.length, queue.acknowledged]).toEqual([130, []]);
 });
 
+it("a wait is over when mail is on disk, however long the provider hangs, and says nothing bad of it", async () => {
+  const silent = await startFakeProvider([{ act: "silence" }]);
+  onTestFinished(() => silent.close());
+  const { inbox, bob } = bobAt(silent.url);
+  const steps: number[] = [];
+  const { signal } = new AbortController();
+  const waiting = waitForMail(bob, {}, 45_000, signal, (waited) => steps.push(waited));
+  await vi.waitFor(() => expect([silent.requests.length, steps.length]).toEqual([1, 1]), PATIENCE);
+  put(path.join(inbox, "carol", "msg_1.json"), messageFile("msg_1"));
+  const { fitting, waiting: found } = await waiting;
+  expect([fitting, found.offline]).toEqual([1, undefined]);
+  expect((await waitForMail(bob, {}, 45_000, signal, () => {})).fitting).toBe(1);
+});
+
 describe("mail", () => {
   it("in every inbox that tools file into is heard of, also in one that is made later", async () => {
     const { root, inbox, bob } = bobAt("http://127.0.0.1:9");

@@ -114,18 +114,23 @@ describe("a hook", () => {
     expect(await hook("codex", event("PostToolUse", { tool_response: response }))).toContain(LINE);
   });
 
-  it("does not wait for the end of its stdin", async () => {
-    const { home, mail } = bob();
-    mail("msg_1");
-    const child = spawn(process.execPath, [EXECUTABLE, "hook", "--host", "codex"], {
-      env: home.env,
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    onTestFinished(() => void child.kill("SIGKILL"));
-    child.stdin.write(JSON.stringify(event("SessionStart")));
-    const [code] = await once(child, "exit");
-    expect(code).toBe(0);
-  });
+  it.each([0, 64 * 1024, 128 * 1024])(
+    "does not wait for the end of its stdin, with an event of %s bytes",
+    async (size) => {
+      const { home, mail } = bob();
+      mail("msg_1");
+      const { length } = JSON.stringify(event("SessionStart", { pad: "" }));
+      const text = JSON.stringify(event("SessionStart", { pad: "x".repeat(Math.max(0, size - length)) }));
+      const child = spawn(process.execPath, [EXECUTABLE, "hook", "--host", "codex"], {
+        env: home.env,
+        stdio: ["pipe", "pipe", "inherit"],
+      });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      child.stdin.write(text);
+      const [code] = await once(child, "exit");
+      expect(code).toBe(0);
+    },
+  );
 
   it("says nothing where no agent is, or several are and none is named, and speaks for the one that is named", async () => {
     const { home, mail, hook } = bob();
@@ -175,6 +180,8 @@ describe("a hook", () => {
     expect(await hook("codex", event("Stop"))).toBe("");
     expect(await hook("codex", event("Stop"), "--fetch")).toContain("2 new, 1 urgent");
     expect([queue.items.length, queue.acknowledged]).toEqual([2, []]);
+    const asked = queue.requests.length;
+    expect([await hook("codex", event("PreToolUse"), "--fetch"), queue.requests.length]).toEqual(["", asked]);
     await queue.close();
     expect(await hook("codex", event("Stop"), "--fetch")).toBe("");
   });

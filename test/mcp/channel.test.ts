@@ -1,7 +1,7 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import * as z from "zod";
 import { messageFile, put } from "../support/agent.ts";
-import { sentId, startRegistered, testHome, testProvider } from "../support/assistant.ts";
+import { sentId, startAssistant, startRegistered, testHome, testProvider } from "../support/assistant.ts";
 import type { Home } from "../support/home.ts";
 import { type Host, type Message, startHost } from "../support/host.ts";
 
@@ -122,6 +122,14 @@ describe("a channel", () => {
     await host.waitFor((message) => isNotice(message) && JSON.stringify(message).includes('"count":"10"'));
     expect(noticesOf(host).map(({ meta }) => meta.count)).toEqual(["20", "20", "20", "20", "10"]);
   });
+});
+
+it("in a host that is not Claude Code no channel swallows the news: the line on a result tells", async () => {
+  const { url, home, send } = await agents();
+  await send();
+  const codex = await startAssistant(url, { home, args: ["--agent", "bob", "--channel"], line: "1.x" });
+  await vi.waitFor(async () => expect(await codex.resource("amp://inbox")).toContain("msg_"));
+  expect((await codex.call("amp_status")).text).toContain("mail: 1 new: amp_inbox");
 });
 
 it("without the switch nothing of the kind is offered or sent", async () => {

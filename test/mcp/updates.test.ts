@@ -86,6 +86,15 @@ describe.each([
   });
 });
 
+it("nothing but the inbox can be subscribed to", async () => {
+  const { url } = await testProvider();
+  const home = testHome();
+  const { client, close } = await connectOldClient(options(home, url));
+  onTestFinished(close);
+  for (const uri of ["amp://nosuch", "amp://identity"])
+    await expect(client.subscribeResource({ uri })).rejects.toThrow("Only amp://inbox");
+});
+
 it("every server of an agent tells its own host, and that tells no model: the line on a result still comes", async () => {
   const { url } = await testProvider();
   const home = testHome();

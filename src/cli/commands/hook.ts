@@ -8,10 +8,16 @@ import { readOptions } from "../hook/options.ts";
 
 /**
  * Run by a host at its own events: puts one line before its model where there is unread mail that nobody told it about,
- * else prints nothing. Decides from the disk alone. A host takes a failing hook
- * for a fault of its own, so the exit status is 0 but for wrong usage (1, which hosts only report: 2 would block them).
+ * else prints nothing. Decides from the disk alone; a host takes a failing hook for a fault of its own, so the exit
+ * status is 0 but for wrong usage (1, which hosts only report: 2 would block them).
+ *
+ * @param fetch Brings to disk what the provider has; called where the options ask for it.
  */
-export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+export async function hookCommand(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  fetch: () => Promise<void>,
+): Promise<number> {
   const options = readOptions(args);
   if (options === undefined) {
     process.stderr.write(
@@ -24,6 +30,7 @@ export async function hookCommand(args: readonly string[], env: NodeJS.ProcessEn
     const name = typeof event?.hook_event_name === "string" ? event.hook_event_name : "";
     const moment = momentOf(options.host, name);
     if (moment === undefined || isSubagent(event)) return 0;
+    if (options.fetch) await fetch();
     const news = await newsOnDisk(readSettings(options, env));
     if (news === undefined) return 0;
     const text = `${JSON.stringify(answerOf(name, moment, `Agent mail: ${newsLine(news)}`))}\n`;

@@ -18,7 +18,11 @@ export function readEvent(): Record<string, unknown> | undefined {
     chunks.push(chunk);
     const isLast = chunk.length === 0;
     if (isLast || endsObject(chunk)) {
-      const event = parseJson(Buffer.concat(chunks).toString("utf8"));
+      const event = parseJson(
+        Buffer.concat(chunks)
+          .toString("utf8")
+          .replace(/^\uFEFF/, ""),
+      );
       if (isObject(event)) return event;
     }
     if (isLast) return undefined;
@@ -28,7 +32,7 @@ export function readEvent(): Record<string, unknown> | undefined {
 
 /** Whether an object may end here: the event is parsed then, and not at each of the pieces in which it comes. */
 function endsObject(chunk: Buffer): boolean {
-  return chunk.length < CHUNK_BYTES && /\}\s*$/.test(chunk.toString("latin1", chunk.length - 8));
+  return /\}\s*$/.test(chunk.toString("latin1", Math.max(0, chunk.length - 8)));
 }
 
 const CHUNK_BYTES = 64 * 1024;

@@ -19,9 +19,7 @@ export const ampInbox = defineTool({
   isAboutMail: true,
   async run(agent, args, { signal }) {
     const page = await inboxPage(agent, args, signal);
-    return {
-      text: inboxText(page, Date.now()),
-      shown: page.waiting.messages.map(({ message }) => message.envelope.id),
-    };
+    const counted = page.waiting.messages.map(({ message }) => message.envelope.id);
+    return { text: inboxText(page, Date.now()), shown: args.from === undefined ? counted : page.ids };
   },
 });

@@ -10,9 +10,9 @@ export const ampStatus = defineTool({
     "Who am I in the agent mail (AMP), is the provider reachable, how many messages wait, and what to do next. Call it first, or when another amp tool failed. Works unregistered and offline. Changes nothing.",
   input: z.strictObject({}),
   annotations: { readOnlyHint: true, openWorldHint: false },
-  async run(agent, _args, { signal, ways }) {
+  async run(agent, _args, { signal, describeWays }) {
     const { lines, facts } = statusView(await agent.status(signal));
-    const arrival = await ways.describe(agent);
+    const arrival = await describeWays(agent);
     const text = [...lines.slice(0, -1), ...arrival.lines, ...lines.slice(-1)].join("\n");
     return { text, structured: { ...facts, ...arrival.facts } };
   },

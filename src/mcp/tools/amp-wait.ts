@@ -11,7 +11,7 @@ export const ampWait = defineTool({
     "Wait for mail, above all for the answer to what you just sent (in_reply_to: its id). Returns as soon as a fitting message waits, one that is there already included: an index as in amp_inbox, to be read with amp_read. Or says that nothing has come yet, which is no error. Changes nothing.",
   input: z.strictObject({
     timeout_seconds: z.int().min(1).max(WAIT_MAX_SECONDS).optional().describe(`Default ${WAIT_DEFAULT_SECONDS}`),
-    from: z.string().optional().describe("Only this sender: name or address"),
+    from: z.string().min(1).optional().describe("Only this sender: name or address"),
     in_reply_to: z.string().min(1).optional().describe("Only answers to this message id"),
   }),
   annotations: { readOnlyHint: true, openWorldHint: false },
