@@ -27,25 +27,20 @@ export class Pace {
     if (sign !== "more") this.#failure = 0;
     this.#refill();
     this.#tokens = Math.max(0, this.#tokens - 1);
-    if (this.#tokens > 0) return 0;
-    return sign === "more" ? this.#idle() : BURST_REFILL;
+    return this.#tokens > 0 ? 0 : BURST_REFILL;
   }
 
   quiet(): number {
     this.#failure = 0;
-    return this.#idle();
+    const pause = this.#interval;
+    this.#interval = Math.min(IDLE_MAX, this.#interval * 1.5);
+    return this.#jittered(pause);
   }
 
   /** @param asked The pause that the provider asked for, where it did. */
   failed(asked = 0): number {
     this.#failure = Math.min(FAILED_MAX, this.#failure === 0 ? FAILED_MIN : this.#failure * 2);
     return Math.max(this.#jittered(this.#failure), Math.min(asked, ASKED_MAX));
-  }
-
-  #idle(): number {
-    const pause = this.#interval;
-    this.#interval = Math.min(IDLE_MAX, this.#interval * 1.5);
-    return this.#jittered(pause);
   }
 
   /** Somebody is sending, waiting or reading: an answer may be near. */

@@ -1,4 +1,4 @@
-import { CursorExpired, type ProviderClient } from "../client/provider.ts";
+import { CursorExpired, type PendingPage, type ProviderClient } from "../client/provider.ts";
 import { type AmpError, toAmpError } from "../errors.ts";
 import { BURST_REFILL, LONG_POLL, LONG_POLL_HELD } from "../wire/limits.ts";
 import { Doorbell, type DoorbellOptions } from "./doorbell.ts";
@@ -169,7 +169,7 @@ export class Receiver {
     if (state === this.#counted) return { arrived: 0, goesOn: undefined };
     const page = await this.#client.pending({ after: this.#cursor, signal });
     const arrived = await this.#intake.receive(page.messages);
-    const hasMore = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== this.#cursor;
+    const hasMore = hasNext(page, this.#cursor);
     if (hasMore) this.#cursor = page.nextCursor;
     else {
       // What lies behind a page without a next one comes into view when something is taken off.
@@ -195,10 +195,15 @@ export class Receiver {
     const arrived = await this.#intake.receive(page.messages);
     // Without a cursor to go on from, the same messages would come again at once.
     this.#cursor = page.nextCursor ?? (page.messages.length > 0 ? undefined : cursor);
-    const isNext = page.remaining > 0 && page.nextCursor !== undefined && page.nextCursor !== cursor;
+    const isNext = hasNext(page, cursor);
     if (isHeld) return { arrived, goesOn: "held" };
     return { arrived, goesOn: isNext ? "more" : undefined };
   }
+}
+
+/** A page without messages promises nothing, whatever it says is behind it. */
+function hasNext({ messages, remaining, nextCursor }: PendingPage, cursor: string | undefined): boolean {
+  return messages.length > 0 && remaining > 0 && nextCursor !== undefined && nextCursor !== cursor;
 }
 
 function wayOf(capabilities: readonly string[]): Way {
