@@ -29,6 +29,7 @@ export async function waitForMail(
   const stop = new AbortController();
   const end = () => stop.abort();
   const timer = setTimeout(end, timeout);
+  if (signal.aborted) end();
   signal.addEventListener("abort", end, { once: true });
   const pause = new Pause();
   const ignore = agent.arrivals.onChange(() => pause.shorten(0));
@@ -45,17 +46,15 @@ export async function waitForMail(
     while (page.fitting === 0 && !stop.signal.aborted) {
       onStep(performance.now() - startedAt);
       void agent.arrivals.activity();
-      // Once where this process receives; where another one does, it may hang.
-      const isDue = askedAt < 0 || (agent.arrivals.receiving?.by !== "here" && performance.now() - askedAt > WAIT_ASK);
-      if (isDue) {
+      // Once where this process receives; again where another one does, which may hang, or where nobody answered.
+      const isSettled = offline === undefined && agent.arrivals.receiving?.by === "here";
+      if (askedAt < 0 || (!isSettled && performance.now() - askedAt > WAIT_ASK)) {
         askedAt = performance.now();
         void ask();
       }
       await pause.for(WAIT_STEP, stop.signal);
       page = await look();
     }
-    const { receiving } = agent.arrivals;
-    if (receiving?.by === "here" && receiving.way !== undefined) offline = receiving.problem;
     // That the time was over in the middle of a question says nothing of the provider.
     const problem = page.fitting > 0 || offline?.code === "outcome_unknown" ? undefined : offline;
     return { ...page, waiting: { ...page.waiting, offline: problem } };
