@@ -132,7 +132,8 @@ export class Announcer {
 
   #complete(look: Look): Complete {
     const { at, inboxes } = look;
-    if (this.#lookedAt !== undefined) return { waiting: undefined, since: this.#lookedAt, at, inboxes };
+    // From time 0 on nothing was passed over.
+    if (this.#lookedAt) return { waiting: undefined, since: this.#lookedAt, at, inboxes };
     return { waiting: new Set(look.unread.keys()), at, inboxes };
   }
 

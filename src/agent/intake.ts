@@ -1,6 +1,6 @@
 import type { Dashboard } from "../client/dashboard.ts";
 import type { ProviderClient } from "../client/provider.ts";
-import { type AmpError, toAmpError } from "../errors.ts";
+import { AmpError, toAmpError } from "../errors.ts";
 import { storageFailed } from "../store/disk.ts";
 import type { MessageStore, StoredMessage } from "../store/messages.ts";
 import type { UnreadFile } from "../store/unread.ts";
@@ -59,6 +59,20 @@ export class Intake {
   async receiveFromDashboard(signal?: AbortSignal): Promise<number> {
     const { dashboard } = this.#sources;
     if (dashboard === undefined) return 0;
+    try {
+      return await this.#receiveFrom(dashboard, signal);
+    } catch (thrown) {
+      const { code, message, next, mender } = toAmpError(thrown);
+      throw new AmpError(code, {
+        message: `AI Maestro's dashboard: ${message}`,
+        next: `${next} Without --dashboard it is not asked.`,
+        mender,
+        cause: thrown,
+      });
+    }
+  }
+
+  async #receiveFrom(dashboard: Dashboard, signal: AbortSignal | undefined): Promise<number> {
     const until = this.#now() + REQUEST_DEADLINE;
     const ids = await dashboard.unread(signal);
     await this.#store.files(await this.#inboxes.directories());

@@ -258,6 +258,7 @@ describe("a process that looks once", () => {
     writeFileSync(ledger, JSON.stringify({ ...readJson(ledger), looked_at: ahead }));
     mail("msg_2");
     expect(await told(await oneLook())).toEqual(["msg_2"]);
+    expect(readJson(ledger).looked_at).toBeLessThan(ahead - 60_000);
     writeFileSync(ledger, JSON.stringify({ ...readJson(ledger), looked_at: Date.now() + CLOCK_SLACK - 1 }));
     const agents = path.dirname(profile.directory);
     put(path.join(agents, ID, "messages", "inbox", "dave", "msg_3.json"), messageFile("msg_3"));
