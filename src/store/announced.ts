@@ -66,7 +66,7 @@ export class Announced {
 
   /** From when on a look at these inboxes has to look: 0 where everything may be news. */
   async lookedAt(inboxes: readonly string[]): Promise<number> {
-    const { lookedAt, telling, inboxes: known } = await this.#read();
+    const { lookedAt, telling, inboxes: known } = ledgerIn(await this.#content(), "without what was told");
     const isVoid = [...telling.values()].some((teller) => this.#isVoid(teller));
     const isOther = inboxes.some((inbox) => !known.includes(inbox));
     // A time yet to come was noted while a clock was wrong.
@@ -143,16 +143,20 @@ export class Announced {
   }
 
   async #read(): Promise<Ledger> {
-    return ledgerIn(await this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES).catch(() => undefined));
+    return ledgerIn(await this.#content());
+  }
+
+  #content(): Promise<string | undefined> {
+    return this.#disk.read(this.#file, MESSAGE_FILE_MAX_BYTES).catch(() => undefined);
   }
 }
 
 /** The ledger in a file's text; empty where there is none or it is damaged. */
-function ledgerIn(content: string | undefined): Ledger {
+function ledgerIn(content: string | undefined, part?: "without what was told"): Ledger {
   const file = content === undefined ? undefined : parseJson(content);
   const { told, telling, looked_at, inboxes, hooks } = isObject(file) ? file : {};
   return {
-    told: new Map(entries(told).filter(isTime)),
+    told: new Map(part ? [] : entries(told).filter(isTime)),
     telling: new Map(entries(telling).flatMap(([id, one]) => (isTeller(one) ? [[id, one]] : []))),
     lookedAt: typeof looked_at === "number" ? looked_at : 0,
     inboxes: Array.isArray(inboxes) ? inboxes.filter((path) => typeof path === "string") : [],
