@@ -19,7 +19,7 @@ export class Ways {
 
   /** Other hosts drop a channel's notices without a word, and what was told by one would be told by nothing else. */
   hasChannel(server: McpServer): boolean {
-    return this.#hasChannel && isClaude(server);
+    return this.#hasChannel && !OTHER_HOSTS.some((host) => nameOf(server).startsWith(host));
   }
 
   async describe(agent: Agent, server: McpServer): Promise<{ lines: string[]; facts: Record<string, unknown> }> {
@@ -54,7 +54,7 @@ export class Ways {
       open.push(...hooks.map(([host, at]) => `hook (${oneWord(host, 20)}, last ${ago(Date.now() - at)})`));
     } else closed.push("hook (none has told yet; see the README)");
     if (this.hasChannel(server)) open.push("channel (if Claude Code was started for it)");
-    else if (this.#hasChannel) closed.push("channel (this host is not Claude Code)");
+    else if (this.#hasChannel) closed.push("channel (this host knows none)");
     else closed.push(`channel (${this.#era === "modern" ? "needs the 2025 protocol and" : "needs"} --channel)`);
     const { isAsked } = this.#subscription;
     if (isAsked) open.push("updates of amp://inbox");
@@ -87,13 +87,26 @@ function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || hostname.startsWith("127.");
 }
 
-function isClaude(server: McpServer): boolean {
-  return /^claude/i.test(server.server.getClientVersion()?.name ?? "");
+/** How hosts that know no channels call themselves, in the beginning of their names; the desktop application is one. */
+const OTHER_HOSTS = [
+  "claude-ai",
+  "codex",
+  "copilot",
+  "gemini",
+  "inspector",
+  "mcp-cli",
+  "mcpc",
+  "mcporter",
+  "opencode",
+  "qwen",
+];
+
+function nameOf(server: McpServer): string {
+  return server.server.getClientVersion()?.name ?? "";
 }
 
 /** Hosts whose names are known have a hook of their own; of others every hook may be theirs. */
 function isHookOf(hook: string, server: McpServer): boolean {
-  const name = server.server.getClientVersion()?.name ?? "";
-  const known = ["claude", "codex", "gemini"].find((host) => name.startsWith(host));
+  const known = ["claude", "codex", "gemini"].find((host) => nameOf(server).startsWith(host));
   return known === undefined || hook.startsWith(known);
 }

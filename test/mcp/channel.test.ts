@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import * as z from "zod";
 import { messageFile, put } from "../support/agent.ts";
-import { sentId, startAssistant, startRegistered, testHome, testProvider } from "../support/assistant.ts";
+import { sentId, startRegistered, testHome, testProvider } from "../support/assistant.ts";
 import type { Home } from "../support/home.ts";
 import { type Host, type Message, startHost } from "../support/host.ts";
 
@@ -124,13 +124,27 @@ describe("a channel", () => {
   });
 });
 
-it("in a host that is not Claude Code no channel swallows the news: the line on a result tells", async () => {
-  const { url, home, send } = await agents();
-  await send();
-  const codex = await startAssistant(url, { home, args: ["--agent", "bob", "--channel"], line: "1.x" });
-  await vi.waitFor(async () => expect(await codex.resource("amp://inbox")).toContain("msg_"));
-  expect((await codex.call("amp_status")).text).toContain("mail: 1 new: amp_inbox");
-});
+it.each(["codex-mcp-client", "gemini-cli-mcp-client", "claude-ai"])(
+  "in %s, which knows none, no channel swallows the news: the line on a result tells",
+  async (name) => {
+    const { url, home, bob, send } = await agents();
+    await send();
+    const args = ["--agent", "bob", "--channel"];
+    const host = startHost({ env: { ...home.env, AMP_PROVIDER_URL: url }, args });
+    onTestFinished(() => host.close().catch(() => undefined));
+    await host.request("initialize", {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name, version: "1" },
+    });
+    host.notify("notifications/initialized");
+    const { result } = await host.request("tools/call", { name: "amp_status", arguments: {} });
+    expect(JSON.stringify(result)).toContain("channel (this host knows none)");
+    await vi.waitFor(async () => expect(await bob.resource("amp://inbox")).toContain("msg_"));
+    expect(JSON.stringify([result, await bob.call("amp_status")])).toContain("mail: 1 new: amp_inbox");
+    expect(noticesOf(host)).toEqual([]);
+  },
+);
 
 it("without the switch nothing of the kind is offered or sent", async () => {
   const { url, home, send } = await agents();

@@ -161,5 +161,5 @@ it("a status says how mail comes in, and by which ways this host is told", async
   const told = await status(twin);
   expect(told?.receiving).toMatch(/another process/);
   expect(told?.told_by).toContain("hook (codex, last just now)");
-  expect(told?.not_told_by).toContain("channel (this host is not Claude Code)");
+  expect(told?.told_by).toContain("channel (if Claude Code was started for it)");
 });
