@@ -103,7 +103,9 @@ it("the plugin's and the guide's scripts, AI Maestro's writer, servers and comma
 
 it("a config.json that the plugin wrote anew keeps its agent, and gets the guide's fields back", async () => {
   const { url } = await testProvider();
-  const { home } = await startRegistered(url, "bob");
+  const { home, close } = await startRegistered(url, "bob");
+  // A server that runs would give the fields back before they are looked at.
+  await close();
   const plugin = installPluginScripts(home);
   const guide = installGuideScripts(home);
   const config = home.at(".agent-messaging", "agents", "bob", "config.json");
