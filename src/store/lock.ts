@@ -12,7 +12,7 @@ import { type Disk, randomHex, SECRET_MODE } from "./disk.ts";
  *
  * @param options.wait Milliseconds to wait for another process.
  * @param options.stale Milliseconds after which a lock is abandoned, whoever holds it.
- * @throws AmpError `locked` when they are over.
+ * @throws AmpError `locked` when the wait is over.
  */
 export async function withLock<T>(
   disk: Disk,

@@ -102,7 +102,8 @@ export class UnreadFiles {
     const names = entries(path);
     const files = names.filter((name) => name.endsWith(".json")).map((name) => path + sep + name);
     const directories = names.filter((name) => !name.endsWith(".json")).map((name) => path + sep + name);
-    for (const gone of known?.files ?? []) if (!files.includes(gone)) this.#files.delete(gone);
+    const present = new Set(files);
+    for (const file of known?.files ?? []) if (!present.has(file)) this.#files.delete(file);
     const isOld = changedAt(about) < this.#since;
     // A directory that was moved here has a new time of its own, and its files have their old ones.
     if (!isOld && about.ctimeMs > about.mtimeMs) for (const file of files) this.#moved.add(file);
